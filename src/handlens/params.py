@@ -1,0 +1,319 @@
+"""The only reader of `params.yaml`: strict, typed, complete.
+
+Types follow YAML 1.2, as DVC reads them: `1e-3` is a number, `yes` is text. There are no default values in
+code; a missing key is an error. Every message names the key, the value, what was expected and the way out.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from handlens.contract import Fit
+from handlens.errors import UserError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Score = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+Op = Literal["hflip", "vflip"]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`; unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Scan(Section):
+    """How photos are read, fitted and grouped."""
+
+    store_size: Annotated[int, Field(ge=32, le=1024)]
+    fit: Fit
+    transparency: Literal["black", "white"]
+    max_megapixels: Annotated[float, Field(gt=0)]
+    duplicate_distance: Annotated[int, Field(ge=0, le=24)]
+    duplicate_difference: Annotated[float, Field(ge=0, le=64)]
+
+
+class Filter(Section):
+    """Which photos are kept."""
+
+    min_side: Annotated[int, Field(ge=1)]
+    max_ratio: Annotated[float, Field(ge=1)]
+    min_sharpness: Annotated[float, Field(ge=0)] | None
+    min_brightness: Annotated[float, Field(ge=0, le=255)] | None
+    max_brightness: Annotated[float, Field(ge=0, le=255)] | None
+    min_contrast: Annotated[float, Field(ge=0, le=128)] | None
+    exact_duplicates: Literal["drop", "keep"]
+    conflicting_labels: Literal["drop", "majority", "stop"]
+    classes: Annotated[list[str], Field(min_length=2)] | None
+
+
+class Augment(Section):
+    """Which classes get flip rows."""
+
+    min_count: Annotated[int, Field(ge=1)] | None
+    ops: Annotated[list[Op], Field(min_length=1)]
+
+
+class Balance(Section):
+    """Rows per class."""
+
+    method: Literal["none", "cap", "oversample"]
+    max_count: Annotated[int, Field(ge=3)]
+
+
+class Split(Section):
+    """Shares of the sides."""
+
+    val: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def leave_photos_for_training(self) -> "Split":
+        """Refuse shares that leave less than a tenth for training."""
+        if self.val + self.test > 0.9:
+            raise ValueError(
+                f"val {self.val} + test {self.test} leave less than 0.1 of the photos for training"
+            )
+        return self
+
+
+class BatchAugment(Section):
+    """Random changes of training batches."""
+
+    crop_scale: tuple[Share, Annotated[float, Field(gt=0, le=1)]] | None
+    hflip: bool
+    vflip: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def sequence_to_tuple(cls, data: Any) -> Any:
+        """YAML has lists only."""
+        if isinstance(data, dict) and isinstance(data.get("crop_scale"), list):
+            return {**data, "crop_scale": tuple(data["crop_scale"])}
+        return data
+
+
+class Train(Section):
+    """What a recipe does not say."""
+
+    weights: str | None
+    options: dict[str, Any]
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=2)]
+    optimizer: Literal["sgd", "adam", "adamw"]
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    head_lr_mult: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "cosine", "step", "one_cycle"]
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weighting: Literal["none", "loss", "sampler"]
+    monitor: Literal["val_accuracy", "val_macro_f1", "val_loss"]
+    patience: Annotated[int, Field(ge=1)] | None
+    augment: BatchAugment
+
+
+class Recipe(Train):
+    """A model: `train:` with the recipe's own values put over it."""
+
+    arch: str
+
+
+class Evaluate(Section):
+    """How test predictions are judged."""
+
+    bootstrap: Annotated[int, Field(ge=100)]
+    worst: Annotated[int, Field(ge=1, le=200)]
+
+
+class Compare(Section):
+    """How the winner is named."""
+
+    winner_by: Literal["accuracy", "macro_f1"]
+
+
+class Export(Section):
+    """Which models become phone files, and how closely these must agree."""
+
+    models: list[Name]
+    min_agreement: Score
+    max_difference: Score
+
+
+class Gate(Section):
+    """Floors and limits of the winner."""
+
+    floors: dict[str, Score]
+    class_recall: Score | None
+    class_recall_of: dict[str, Score]
+    max_drop: dict[str, Score]
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    input_size: Annotated[int, Field(ge=32, le=1024)]
+    models: Annotated[list[Name], Field(min_length=1)]
+    recipes: dict[Name, Recipe]
+    scan: Scan
+    filter: Filter
+    augment: Augment
+    balance: Balance
+    split: Split
+    train: Train
+    evaluate: Evaluate
+    compare: Compare
+    export: Export
+    gate: Gate
+
+    @model_validator(mode="after")
+    def fit_together(self) -> "Params":
+        """Refuse combinations that cannot work, before anything runs."""
+        unknown = [name for name in self.models if name not in self.recipes]
+        if unknown:
+            near = did_you_mean(unknown[0], list(self.recipes))
+            raise ValueError(f"models: {unknown[0]!r} has no entry in recipes{near}")
+        twice = sorted({name for name in self.models if self.models.count(name) > 1})
+        if twice:
+            raise ValueError(f"models: {twice[0]!r} is listed twice; list every model once")
+        stray = [name for name in self.export.models if name not in self.models]
+        if stray:
+            raise ValueError(
+                f"export.models: {stray[0]!r} is not in models {self.models}; "
+                "only trained models can be exported"
+            )
+        if self.input_size > self.scan.store_size:
+            raise ValueError(
+                f"input_size: {self.input_size} is larger than scan.store_size "
+                f"{self.scan.store_size}; photos are never enlarged, raise scan.store_size"
+            )
+        return self
+
+
+def load(path: Path) -> Params:
+    """Read and validate `params.yaml`.
+
+    Raises `UserError` with one line per problem.
+    """
+    return validate(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML 1.2 mapping."""
+    try:
+        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing. Run this in the project's folder, or restore the file with "
+            f"'git checkout {path}'."
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} is empty or not a mapping. Restore it with 'git checkout {path}'.")
+    return data
+
+
+def validate(data: dict[str, Any], source: str) -> Params:
+    """Turn a mapping into `Params`; `source` names it in messages."""
+    try:
+        return Params.model_validate(with_full_recipes(data))
+    except ValidationError as error:
+        lines = unique([explain(problem, data) for problem in error.errors()])
+        raise UserError("\n  ".join([f"{source} has {len(lines)} problem(s):", *lines])) from None
+
+
+def with_full_recipes(data: dict[str, Any]) -> dict[str, Any]:
+    """Put every recipe over `train:`; nested mappings are merged, `arch` defaults to the recipe's name."""
+    recipes, train = data.get("recipes"), data.get("train")
+    if not isinstance(recipes, dict) or not isinstance(train, dict):
+        return data
+    full: dict[Any, Any] = {}
+    for name, recipe in recipes.items():
+        if not isinstance(recipe, dict):
+            full[name] = recipe
+            continue
+        merged: dict[str, Any] = {"arch": name, **train, **recipe}
+        if isinstance(recipe.get("augment"), dict) and isinstance(train.get("augment"), dict):
+            merged["augment"] = {**train["augment"], **recipe["augment"]}
+        full[name] = merged
+    return {**data, "recipes": full}
+
+
+def explain(problem: Any, data: dict[str, Any]) -> str:
+    """Say one validation problem in a sentence with key, value, expectation and nearest known key."""
+    location = [str(part) for part in problem["loc"]]
+    kind, value, key = problem["type"], problem["input"], ".".join(location)
+    if location[:1] == ["recipes"] and len(location) > 2 and not in_recipe(data, location):
+        key = ".".join(["train", *location[2:]])  # the recipe inherits the fault: name its origin
+    if kind == "extra_forbidden":
+        near = did_you_mean(location[-1], known_keys(location[:-1]))
+        return f"{key} is not a parameter{near}"
+    if kind == "missing":
+        return f"{key} is missing; params.yaml must be complete, add it (null where it may be off)"
+    if key.endswith("[key]"):
+        key = key.removesuffix(".[key]")
+        return f"{key} is not a usable name; names are made of a-z, 0-9 and _"
+    message = problem["msg"].removeprefix("Value error, ")
+    if not location:
+        return str(message)
+    expected = message.removeprefix("Input should be ")
+    return f"{key} is {value!r}, expected {expected}"
+
+
+def in_recipe(data: dict[str, Any], location: list[str]) -> bool:
+    """Tell whether the key at `recipes.NAME.…` is written in the recipe itself."""
+    node: Any = data
+    for part in location:
+        if isinstance(node, list):
+            return True
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "scan": Scan,
+    "filter": Filter,
+    "augment": Augment,
+    "balance": Balance,
+    "split": Split,
+    "train": Train,
+    "evaluate": Evaluate,
+    "compare": Compare,
+    "export": Export,
+    "gate": Gate,
+}
+
+
+def known_keys(location: list[str]) -> list[str]:
+    """List the keys that the section at `location` may have."""
+    if not location:
+        return list(Params.model_fields)
+    if location[-1] == "augment" and len(location) > 1:
+        return list(BatchAugment.model_fields)
+    if location[0] == "recipes":
+        return list(Recipe.model_fields)
+    return list(SECTIONS[location[0]].model_fields) if location[0] in SECTIONS else []
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """Suggest the nearest known word, or list all when none is near."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
+def unique(lines: list[str]) -> list[str]:
+    """Drop repeated lines, keep the order."""
+    return list(dict.fromkeys(lines))
