@@ -1,0 +1,144 @@
+"""A trained model on disk: `weights.safetensors` and `model.json`, its card. Loading never unpickles.
+
+The card carries what is needed to use the model and to train it again: the architecture with its
+options, the contract (class names, preprocessing), the recipe and seed, the scores of the best epoch,
+and where it was trained (versions, commit, hardware). It holds no clock time: the same commit trained
+twice on one machine gives the same two files.
+"""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from handlens import zoo
+from handlens.contract import Contract
+from handlens.errors import UserError
+
+WEIGHTS = "weights.safetensors"
+CARD = "model.json"
+LIBRARIES = ("handlens", "torch", "torchvision", "timm", "numpy")
+
+
+class Card(BaseModel):
+    """What a model is and where it comes from. Scores are those of `best_epoch` on validation photos."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    arch: str
+    options: dict[str, Any]
+    contract: Contract
+    recipe: dict[str, Any]
+    seed: int
+    parameters: int
+    epochs: int
+    best_epoch: int
+    val_accuracy: float
+    val_macro_f1: float
+    val_loss: float
+    versions: dict[str, str]
+    commit: str | None
+    hardware: str
+
+
+def save(folder: Path, network: nn.Module, card: Card) -> None:
+    """Write both files into `folder`, each whole or not at all; other files there are left alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    partial = folder / (WEIGHTS + ".partial")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+    os.replace(partial, folder / WEIGHTS)
+    partial = folder / (CARD + ".partial")
+    partial.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, folder / CARD)
+
+
+def load(folder: Path, contract: Contract | None = None) -> tuple[nn.Module, Card]:
+    """Build the network on the CPU in eval mode, and read its card.
+
+    With `contract` the model's own must be the same. Files that are missing or broken, or that do not
+    belong together, are a `UserError`.
+    """
+    card = load_card(folder)
+    if contract is not None:
+        card.contract.require_same(contract, str(folder / CARD), "data/contract.json")
+    network = zoo.build(card.arch, len(card.contract.classes), weights=None, **card.options)
+    tensors = read_tensors(folder / WEIGHTS)
+    require_fitting(network, tensors, folder)
+    network.load_state_dict(tensors)
+    return network.eval(), card
+
+
+def load_card(folder: Path) -> Card:
+    """Read `model.json` of a model's folder."""
+    path = folder / CARD
+    try:
+        return Card.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing. Run 'dvc repro train@{folder.name}' to train it, or 'dvc pull'."
+        ) from None
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a model card of handlens: {error}") from None
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file."""
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing. Run 'dvc repro' to make it, or 'dvc pull'.") from None
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is damaged ({error}). Fetch it again with 'dvc checkout --force {path}'."
+        ) from None
+
+
+def require_fitting(network: nn.Module, tensors: dict[str, Tensor], folder: Path) -> None:
+    """Refuse weights whose names or shapes are not those of `network`."""
+    want = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    have = {name: tuple(value.shape) for name, value in tensors.items()}
+    if want != have:
+        name = next(name for name in sorted(want | have) if want.get(name) != have.get(name))
+        raise UserError(
+            f"{folder / WEIGHTS} does not belong to {folder / CARD}: {name} is {have.get(name)}, "
+            f"expected {want.get(name)}. Train the model again with 'dvc repro'."
+        )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Count the trainable numbers of a network."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def versions() -> dict[str, str]:
+    """Name the versions that decide a training's numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def commit() -> str | None:
+    """Name the Git commit of the working folder; None outside a repository or without Git."""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return head.stdout.strip() if head.returncode == 0 else None
+
+
+def hardware(device: torch.device) -> str:
+    """Describe what a network is trained on, such as "cpu (x86_64, AVX512, 2 threads)"."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    threads = torch.get_num_threads()
+    return (
+        f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {threads} threads)"
+    )
