@@ -1,12 +1,11 @@
-"""A trained model on disk: `weights.safetensors` and `model.json`, its card. Loading never unpickles.
+"""A trained model on disk: `weights.safetensors` and `model.json`, its card. Nothing is unpickled.
 
 The card carries what is needed to use the model and to train it again: the architecture with its
-options, the contract (class names, preprocessing), the recipe and seed, the scores of the best epoch,
-and where it was trained (versions, commit, hardware). It holds no clock time: the same commit trained
-twice on one machine gives the same two files.
+options, the contract (class names, preprocessing), the recipe and seed, the scores of the best
+epoch, and where it was trained (versions, commit, hardware). It holds no clock time: the same
+commit trained twice on one machine gives the same two files.
 """
 
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -29,7 +28,7 @@ LIBRARIES = ("handlens", "torch", "torchvision", "timm", "numpy")
 
 
 class Card(BaseModel):
-    """What a model is and where it comes from. Scores are those of `best_epoch` on validation photos."""
+    """What a model is and where it comes from; scores are `best_epoch`'s on validation photos."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,22 +50,22 @@ class Card(BaseModel):
 
 
 def save(folder: Path, network: nn.Module, card: Card) -> None:
-    """Write both files into `folder`, each whole or not at all; other files there are left alone."""
+    """Write both files into `folder`, each whole or not at all; leave other files there alone."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     partial = folder / (WEIGHTS + ".partial")
     save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-    os.replace(partial, folder / WEIGHTS)
+    partial.replace(folder / WEIGHTS)
     partial = folder / (CARD + ".partial")
     partial.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / CARD)
+    partial.replace(folder / CARD)
 
 
 def load(folder: Path, contract: Contract | None = None) -> tuple[nn.Module, Card]:
     """Build the network on the CPU in eval mode, and read its card.
 
-    With `contract` the model's own must be the same. Files that are missing or broken, or that do not
-    belong together, are a `UserError`.
+    With `contract` the model's own must be the same. Files that are missing or broken, or that do
+    not belong together, are a `UserError`.
     """
     card = load_card(folder)
     if contract is not None:
@@ -138,7 +137,5 @@ def hardware(device: torch.device) -> str:
     """Describe what a network is trained on, such as "cpu (x86_64, AVX512, 2 threads)"."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
-    threads = torch.get_num_threads()
-    return (
-        f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {threads} threads)"
-    )
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"cpu ({platform.machine()}, {capability}, {threads} threads)"
