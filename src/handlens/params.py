@@ -70,6 +70,8 @@ class Split(Section):
 
     val: Share
     test: Share
+    folds: Annotated[int, Field(ge=3, le=100)] | None
+    fold: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def leave_photos_for_training(self) -> "Split":
@@ -78,6 +80,8 @@ class Split(Section):
             raise ValueError(
                 f"val {self.val} + test {self.test} leave less than 0.1 of the photos for training"
             )
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} does not exist: folds is {self.folds}, counted from 0")
         return self
 
 
