@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from handlens.contract import Fit
 from handlens.errors import UserError
@@ -18,6 +19,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Op = Literal["hflip", "vflip"]
+Kind = Literal["fp32", "fp16", "int8_weights", "int8"]
 
 
 class Section(BaseModel):
@@ -141,12 +143,21 @@ class Compare(Section):
     winner_by: Literal["accuracy", "macro_f1"]
 
 
-class Export(Section):
-    """Which models become phone files, and how closely these must agree."""
+class Limits(Section):
+    """How far an exported file may be from the trained model, on all test photos."""
 
-    models: list[Name]
     min_agreement: Score
     max_difference: Score
+    max_accuracy_drop: Score
+
+
+class Export(Section):
+    """Which models become phone files, of which kinds, and how closely these must agree."""
+
+    models: list[Name]
+    files: Annotated[dict[Kind, Limits], Field(min_length=1)]
+    calibration: Annotated[int, Field(ge=16)]
+    golden: Annotated[int, Field(ge=1, le=256)]
 
 
 class Gate(Section):
@@ -263,6 +274,9 @@ def explain(problem: Any, data: dict[str, Any]) -> str:
         return f"{key} is not a parameter{near}"
     if kind == "missing":
         return f"{key} is missing; params.yaml must be complete, add it (null where it may be off)"
+    if key.endswith("[key]") and kind == "literal_error":
+        expected = problem["msg"].removeprefix("Input should be ")
+        return f"{key.removesuffix('.[key]')} is not known; expected {expected}"
     if key.endswith("[key]"):
         key = key.removesuffix(".[key]")
         return f"{key} is not a usable name; names are made of a-z, 0-9 and _"
@@ -307,6 +321,8 @@ def known_keys(location: list[str]) -> list[str]:
         return list(BatchAugment.model_fields)
     if location[0] == "recipes":
         return list(Recipe.model_fields)
+    if location[:2] == ["export", "files"]:
+        return list(Limits.model_fields)
     return list(SECTIONS[location[0]].model_fields) if location[0] in SECTIONS else []
 
 

@@ -1,0 +1,260 @@
+"""From a trained model to its files: make each kind, compare it with the model, keep what agrees."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from handlens import metrics
+from handlens.checkpoint import Card
+from handlens.contract import Contract
+from handlens.errors import UserError
+from handlens.export import golden, latency, parity, runtime
+from handlens.export.golden import Golden
+from handlens.export.latency import Latency
+from handlens.export.metadata import Metadata
+from handlens.export.onnx import convert, fp16, int8_weights, to_bytes
+from handlens.export.parity import Limits, Parity, Probabilities
+from handlens.export.quantization import int8
+from handlens.pixels import Pixels, PixelStore, chunks
+from handlens.preprocessing import Classifier
+
+BATCH = 64
+ROUNDS, WARMUP = 40, 10
+
+Maker = Callable[[onnx.ModelProto, Pixels], onnx.ModelProto]
+
+KINDS: dict[str, Maker] = {
+    "fp32": lambda model, calibration: model,
+    "fp16": lambda model, calibration: fp16(model),
+    "int8_weights": lambda model, calibration: int8_weights(model),
+    "int8": int8,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSet:
+    """All test photos: where they lie, their class indices, the trained model's probabilities."""
+
+    photos: pd.DataFrame
+    slots: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    trained: Probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A made file, what it was found to be, and why it may not ship (empty: it may)."""
+
+    kind: str
+    content: bytes
+    parity: Parity
+    misses: tuple[str, ...]
+
+
+def describe(card: Card, weights: Path) -> Metadata:
+    """Say where the files come from; `kind` is filled in per file."""
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Metadata(
+        contract=card.contract,
+        model=card.model,
+        arch=card.arch,
+        kind="",
+        scores={"val_accuracy": card.val_accuracy, "val_macro_f1": card.val_macro_f1},
+        weights=digest,
+        commit=card.commit or "",
+    )
+
+
+def photos_of(rows: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Give each photo of one side once, without flips, in the order of photo_id."""
+    chosen = rows[(rows["split"] == side) & (rows["op"] == "none")]
+    return chosen.drop_duplicates("photo_id").sort_values("photo_id", ignore_index=True)
+
+
+def in_turn(labels: pd.Series, count: int) -> NDArray[np.int64]:
+    """Choose up to `count` positions, the classes in turn, each class in the order given.
+
+    Rows ordered by photo_id, a hash of the path, make this a draw that stays when photos are added.
+    """
+    turn = labels.groupby(labels.to_numpy()).cumcount().to_numpy()
+    order = np.lexsort((labels.to_numpy(str), turn))
+    return np.sort(order[:count])
+
+
+def predict(
+    model: Callable[[Pixels], Probabilities], store: PixelStore, slots: NDArray[np.int64]
+) -> Probabilities:
+    """Predict the photos in `slots`, batch by batch."""
+    return np.concatenate([model(batch) for _, batch in chunks(store, slots, BATCH)])
+
+
+def eager(classifier: Classifier) -> Callable[[Pixels], Probabilities]:
+    """Make a prediction function of a PyTorch classifier in eval mode."""
+
+    @torch.inference_mode()
+    def run(batch: Pixels) -> Probabilities:
+        return np.asarray(classifier(torch.from_numpy(batch)).numpy(), np.float32)
+
+    return run
+
+
+def test_set(
+    classifier: Classifier, classes: Sequence[str], rows: pd.DataFrame, store: PixelStore
+) -> TestSet:
+    """Predict all test photos with the trained model; no test photo at all is a `UserError`."""
+    photos = photos_of(rows, "test")
+    if photos.empty:
+        raise UserError("no photo is on the test side of the split. Raise split.test in params.yaml.")
+    slots = photos["slot"].to_numpy(np.int64)
+    index = {name: number for number, name in enumerate(classes)}
+    return TestSet(
+        photos=photos,
+        slots=slots,
+        labels=photos["label"].map(index).to_numpy(np.int64),
+        trained=predict(eager(classifier), store, slots),
+    )
+
+
+def make(
+    classifier: Classifier, metadata: Metadata, kinds: Iterable[str], calibration: Pixels
+) -> dict[str, bytes]:
+    """Convert a classifier once, then derive the file of each kind."""
+    graph = convert(classifier, metadata.contract.store_size)
+    return {
+        kind: to_bytes(KINDS[kind](graph, calibration), replace(metadata, kind=kind))
+        for kind in kinds
+    }
+
+
+def check(
+    kind: str, content: bytes, contract: Contract, test: TestSet, store: PixelStore, limits: Limits
+) -> File:
+    """Load a file as a phone would and compare it with the trained model on every test photo."""
+    exported = runtime.load(content, kind, threads=1)
+    probabilities = predict(exported.predict, store, test.slots)
+    found = parity.compare(
+        test.trained,
+        parity.by_name(probabilities, exported.classes, contract.classes),
+        test.labels,
+    )
+    wrong = parity.contract_misses(exported.metadata.contract, contract)
+    return File(
+        kind=kind,
+        content=content,
+        parity=found,
+        misses=(*wrong, *parity.misses(found, limits)),
+    )
+
+
+def time_files(
+    files: Sequence[File], classifier: Classifier, pixels: Pixels
+) -> dict[str, Latency]:
+    """Time one photo (1, store, store, 3) on one thread, by every file and by PyTorch ("eager")."""
+    calls: dict[str, Callable[[], object]] = {"eager": partial(eager(classifier), pixels)}
+    for file in files:
+        exported = runtime.load(file.content, file.kind, threads=1)
+        calls[file.kind] = partial(exported.predict, pixels)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return latency.measure(calls, rounds=ROUNDS, warmup=WARMUP)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def golden_vectors(
+    test: TestSet, classes: Sequence[str], store: PixelStore, count: int
+) -> Golden:
+    """Take `count` test photos, the classes in turn, with the trained model's probabilities."""
+    chosen = in_turn(test.photos["label"], count)
+    photos = test.photos.iloc[chosen]
+    return Golden(
+        paths=tuple(photos["path"]),
+        labels=tuple(photos["label"]),
+        classes=tuple(classes),
+        pixels=store.take(test.slots[chosen]),
+        probabilities=test.trained[chosen],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """All files of one model, the golden vectors beside them, one photo's time per kind and "eager"."""
+
+    files: tuple[File, ...]
+    vectors: Golden
+    times: Mapping[str, Latency]
+
+
+def export(
+    classifier: Classifier,
+    metadata: Metadata,
+    rows: pd.DataFrame,
+    store: PixelStore,
+    *,
+    limits: Mapping[str, Limits],
+    calibration: int,
+    vectors: int,
+) -> Exports:
+    """Make a file of each kind in `limits` and judge it on the test photos of `rows`.
+
+    `calibration` training photos give int8 its ranges; `vectors` test photos become golden vectors.
+    """
+    classes = metadata.contract.classes
+    training = photos_of(rows, "train")
+    chosen = training["slot"].to_numpy(np.int64)[in_turn(training["label"], calibration)]
+    made = make(classifier, metadata, limits, store.take(chosen))
+    test = test_set(classifier, classes, rows, store)
+    files = tuple(
+        check(kind, content, metadata.contract, test, store, limits[kind])
+        for kind, content in made.items()
+    )
+    return Exports(
+        files=files,
+        vectors=golden_vectors(test, classes, store, vectors),
+        times=time_files(files, classifier, store.take(test.slots[:1])),
+    )
+
+
+def summary(exports: Exports) -> dict[str, metrics.Value]:
+    """Give the flat metrics of all files; `passed` only when every one may ship."""
+    files, eager_ms = exports.files, exports.times["eager"].median
+    values: dict[str, metrics.Value] = {
+        "passed": not any(file.misses for file in files),
+        "reasons": "; ".join(f"{file.kind}: {miss}" for file in files for miss in file.misses),
+        "photos": files[0].parity.photos,
+        "accuracy_trained": files[0].parity.accuracy_trained,
+        "eager_ms": eager_ms,
+    }
+    for file in files:
+        time = exports.times[file.kind]
+        values |= {
+            f"{file.kind}_passed": not file.misses,
+            f"{file.kind}_agreement": file.parity.agreement,
+            f"{file.kind}_max_difference": file.parity.max_difference,
+            f"{file.kind}_mean_difference": file.parity.mean_difference,
+            f"{file.kind}_accuracy": file.parity.accuracy,
+            f"{file.kind}_megabytes": len(file.content) / 1e6,
+            f"{file.kind}_ms": time.median,
+            f"{file.kind}_p95_ms": time.p95,
+            f"{file.kind}_latency_ratio": time.median / eager_ms,
+        }
+    return values
+
+
+def write(exports: Exports, folder: Path) -> None:
+    """Write the files that may ship, named after their kinds, and the golden vectors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in exports.files:
+        if not file.misses:
+            (folder / f"{file.kind}.onnx").write_bytes(file.content)
+    golden.write(exports.vectors, folder)

@@ -1,0 +1,79 @@
+"""Golden vectors: test photos as the bytes that enter a model and the probabilities that must come out.
+
+Two files that any language reads: `golden.bin` holds two raw arrays, `golden.json` says where they are
+(`dtype`, `shape`, `offset` in bytes; little-endian, last index fastest) and names the photos. A runtime, a
+page or a phone that feeds `pixels` to a file must get these `probabilities`, the trained model's, within the
+limits of the file's kind (fp32: the same class and 1e-4).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handlens.errors import UserError
+from handlens.pixels import Pixels
+
+JSON, BIN = "golden.json", "golden.bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """N photos: `pixels` (N, store, store, 3) and the trained model's `probabilities` (N, classes)."""
+
+    paths: tuple[str, ...]  # relative to the raw folder
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]  # names of the probabilities
+    pixels: Pixels
+    probabilities: NDArray[np.float32]
+
+
+def write(golden: Golden, folder: Path) -> None:
+    """Write both files, the same bytes for the same vectors."""
+    arrays: dict[str, Any] = {}
+    content = b""
+    for name, array in (("pixels", golden.pixels), ("probabilities", golden.probabilities)):
+        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        arrays[name] = {"dtype": array.dtype.name, "shape": array.shape, "offset": len(content)}
+        content += plain.tobytes()
+    photos = [
+        {"path": path, "label": label, "predicted": golden.classes[int(top)]}
+        for path, label, top in zip(
+            golden.paths, golden.labels, golden.probabilities.argmax(axis=1), strict=True
+        )
+    ]
+    description = {
+        "classes": golden.classes,
+        "arrays": arrays,
+        "photos": photos,
+    }
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    (folder / BIN).write_bytes(content)
+    (folder / JSON).write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Golden:
+    """Read both files; a missing one is a `UserError`."""
+    for name in (JSON, BIN):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name} is missing. 'dvc repro export' makes it.")
+    description = json.loads((folder / JSON).read_text(encoding="utf-8"))
+    content = (folder / BIN).read_bytes()
+    arrays = {name: array_of(content, entry) for name, entry in description["arrays"].items()}
+    return Golden(
+        paths=tuple(photo["path"] for photo in description["photos"]),
+        labels=tuple(photo["label"] for photo in description["photos"]),
+        classes=tuple(description["classes"]),
+        **arrays,
+    )
+
+
+def array_of(content: bytes, entry: dict[str, Any]) -> NDArray[Any]:
+    """Cut one array out of the raw bytes."""
+    dtype = np.dtype(entry["dtype"]).newbyteorder("<")
+    count = int(np.prod(entry["shape"]))
+    array = np.frombuffer(content, dtype, count, entry["offset"])
+    return array.reshape(entry["shape"]).astype(entry["dtype"])
