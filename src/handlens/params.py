@@ -8,24 +8,18 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from handlens.contract import Fit
 from handlens.errors import UserError
+from handlens.recipe import BatchAugment, Recipe, Train
+from handlens.sections import Score, Section, Share
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-Score = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Op = Literal["hflip", "vflip"]
 Kind = Literal["fp32", "fp16", "int8_weights", "int8"]
-
-
-class Section(BaseModel):
-    """A part of `params.yaml`; unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Scan(Section):
@@ -85,49 +79,6 @@ class Split(Section):
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} does not exist: folds is {self.folds}, counted from 0")
         return self
-
-
-class BatchAugment(Section):
-    """Random changes of training batches."""
-
-    crop_scale: tuple[Share, Annotated[float, Field(gt=0, le=1)]] | None
-    hflip: bool
-    vflip: bool
-
-    @model_validator(mode="before")
-    @classmethod
-    def sequence_to_tuple(cls, data: Any) -> Any:
-        """YAML has lists only."""
-        if isinstance(data, dict) and isinstance(data.get("crop_scale"), list):
-            return {**data, "crop_scale": tuple(data["crop_scale"])}
-        return data
-
-
-class Train(Section):
-    """What a recipe does not say."""
-
-    weights: str | None
-    options: dict[str, Any]
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=2)]
-    optimizer: Literal["sgd", "adam", "adamw"]
-    lr: Annotated[float, Field(gt=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    head_lr_mult: Annotated[float, Field(gt=0)]
-    schedule: Literal["constant", "cosine", "step", "one_cycle"]
-    warmup_epochs: Annotated[float, Field(ge=0)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    class_weighting: Literal["none", "loss", "sampler"]
-    monitor: Literal["val_accuracy", "val_macro_f1", "val_loss"]
-    patience: Annotated[int, Field(ge=1)] | None
-    augment: BatchAugment
-
-
-class Recipe(Train):
-    """A model: `train:` with the recipe's own values put over it."""
-
-    arch: str
 
 
 class Evaluate(Section):
@@ -283,6 +234,8 @@ def explain(problem: Any, data: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not location:
         return str(message)
+    if kind == "value_error":
+        return f"{key}: {message}"
     expected = message.removeprefix("Input should be ")
     return f"{key} is {value!r}, expected {expected}"
 
