@@ -1,0 +1,5 @@
+"""Cards."""
+
+from handlens.zoo.catalog import Architecture
+
+CARDS: list[Architecture] = []

@@ -1,0 +1,61 @@
+"""ImageNet weights through torchvision's and timm's own loaders, and their caches."""
+
+import os
+import pickle
+from pathlib import Path
+from urllib.parse import urlparse
+
+import timm
+import torch
+import torchvision
+from torch import Tensor
+
+from handlens.errors import UserError
+
+
+def imagenet_state(source: str) -> dict[str, Tensor]:
+    """Fetch the state dict of `torchvision:NAME` or `timm:NAME` for 1000 classes.
+
+    Raises `UserError` if it is neither cached nor reachable, saying which file to place where.
+    """
+    library, name = source.split(":")
+    return torchvision_state(name) if library == "torchvision" else timm_state(name)
+
+
+def torchvision_state(name: str) -> dict[str, Tensor]:
+    """Load IMAGENET1K_V1, the weights of torchvision's original recipe."""
+    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    place = cache_folder() / Path(urlparse(weights.url).path).name
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(unreachable(f"torchvision's {name}", weights.url, place, error)) from None
+    return state
+
+
+def timm_state(name: str) -> dict[str, Tensor]:
+    """Load timm's default ImageNet weights of `name`."""
+    config = timm.models.get_pretrained_cfg(name)
+    url = config.url or f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    place = cache_folder() / Path(urlparse(url).path).name
+    try:
+        state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(unreachable(f"timm's {name}", url, place, error)) from None
+    return state
+
+
+def cache_folder() -> Path:
+    """Return where torch keeps downloaded checkpoints: $TORCH_HOME/hub/checkpoints."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def unreachable(what: str, url: str, place: Path, error: Exception) -> str:
+    """Say which file to place where."""
+    home = os.environ.get("TORCH_HOME")
+    said = f"TORCH_HOME is {home}" if home else "TORCH_HOME is not set"
+    return (
+        f"the ImageNet weights of {what} could not be loaded ({str(error).splitlines()[0]}). Connect to the "
+        f"internet, or download {url} elsewhere and place it at {place} ({said}). "
+        "A cached file that is broken must be removed first."
+    )
