@@ -1,6 +1,7 @@
 """The console command `handlens`. Heavy modules are imported inside the commands that need them."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,14 +15,66 @@ app = typer.Typer(
     help="From a folder of raw photos to a verified classifier on a phone.",
 )
 
+RAW = Path("data/raw")
+
 
 @app.command()
 def check(params: Path = Path("params.yaml")) -> None:
-    """Validate params.yaml."""
+    """Validate params.yaml and the names of the raw photos in a second."""
     from handlens import checking
 
     checking.check(params)
+    checking.check_raw(RAW)
     typer.echo(f"{params} is valid.")
+
+
+@app.command()
+def sample(
+    name: Annotated[str, typer.Argument(help="solar (grey, 4 classes) or food (colour, 5 classes)")] = "solar",
+    to: Annotated[Path, typer.Option(help="an empty or new folder")] = RAW,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="do nothing when the folder has files")] = False,
+) -> None:
+    """Put real sample photos into data/raw, the same bytes every time."""
+    from handlens import samples
+
+    if if_empty and to.exists() and any(to.iterdir()):
+        return
+    typer.echo(f"Fetching the sample {name!r} …", err=True)
+    report(samples.sample(name, to), to)
+
+
+@app.command(name="import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="a folder, zip or tar of class folders, or a CSV of path,label")],
+    to: Annotated[Path, typer.Option(help="the raw folder")] = RAW,
+    link: Annotated[bool, typer.Option("--link", help="symbolic links instead of copies")] = False,
+) -> None:
+    """Bring your photos into data/raw; nothing is ever overwritten."""
+    from handlens import importing
+
+    report(importing.import_photos(source, to, link=link), to)
+
+
+@app.command()
+def weights(params: Path = Path("params.yaml")) -> None:
+    """Fetch the ImageNet weights that the models of params.yaml start from, before anything trains."""
+    from handlens import pretrained
+
+    for name, state in pretrained.fetch_all(params):
+        typer.echo(f"{name}: {state}", err=True)
+
+
+def report(counts: dict[str, int], folder: Path) -> None:
+    """Say what came per class, and what to do next."""
+    width = max(len(name) for name in counts)
+    for name, count in counts.items():
+        typer.echo(f"  {name:<{width}}  {count:>7}")
+    typer.echo(f"{sum(counts.values())} files in {len(counts)} classes, in {folder}.")
+    typer.echo("Next: 'make repro' (or 'dvc repro') runs the pipeline.")
+    typer.echo(
+        f"To version the photos: 'dvc add {folder}' and 'git add {folder}.dvc' "
+        "(needed for 'dvc exp run --queue')."
+    )
 
 
 def main() -> None:

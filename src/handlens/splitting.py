@@ -1,8 +1,8 @@
 """Train, validation and test sides by whole groups, stratified by class.
 
-A *unit* is what must stay together: photos connected by near-duplicate groups or by a name in the `group` column
-of `pins.csv` (one patient, one object, one video). Units go to sides so that every class comes as near to its share
-as whole units allow. Flips and repetitions live in the train side only.
+A *unit* is what must stay together: photos connected by near-duplicate groups or by a name in the `group`
+column of `pins.csv` (one patient, one object, one video). Units go to sides so that every class comes as near
+to its share as whole units allow. Flips and repetitions live in the train side only.
 """
 
 from dataclasses import dataclass
@@ -41,8 +41,8 @@ def split(
 ) -> pd.DataFrame:
     """Put every row on a side; flips and repetitions of val and test photos are left out.
 
-    `groups` is the near-duplicate group of each row; `pins` has the columns path, split, group (empty: free). With
-    `folds`, the sides are k equal folds: number `fold` is the test side, the next one the validation side.
+    `groups` is the near-duplicate group of each row; `pins` has the columns path, split, group (empty: free).
+    With `folds`, the sides are k equal folds: number `fold` is the test side, the next one validation.
     Returns the rows with the columns group (the unit) and split.
     Raises `UserError` for classes that are too small and pins that cannot be met.
     """
@@ -52,19 +52,20 @@ def split(
     classes = sorted(set(rows["label"]))
     table = count_units(rows[original], unit[original], classes, seed)
     plan = make_plan(table.counts.sum(axis=0), classes, val, test, folds)
-    pinned = pinned_sides(rows["path"], unit, table.units, pins)
-    sides = allocate(table, plan, pinned, classes)
+    fixed = pinned_sides(rows["path"], unit, table.units, pins)
+    sides = allocate(table, plan, fixed, classes)
     names = np.array(plan.sides if folds is None else fold_names(folds, fold))
     side_of_unit = pd.Series(names[sides], index=table.units)
     side = side_of_unit.reindex(unit).to_numpy()
     kept = (side == "train") | original
-    return rows.assign(group=unit, split=side)[kept].reset_index(drop=True)
+    placed: pd.DataFrame = rows.assign(group=unit, split=side)[kept]
+    return placed.reset_index(drop=True)
 
 
 def read_pins(path: Path, known: "pd.Series[str]") -> pd.DataFrame:
-    """Read `pins.csv`: a header path,split,group, then rows for the photos that the user decided about.
+    """Read `pins.csv`: a header path,split,group, then a row for every photo that the user decided about.
 
-    `known` are the paths of all raw files; a pin of another file, a repeated one or another header is an error.
+    `known` are the paths of all raw files; a pin of another file, a second one or another header is an error.
     """
     try:
         pins = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -74,7 +75,7 @@ def read_pins(path: Path, known: "pd.Series[str]") -> pd.DataFrame:
         raise UserError(f"{path} is not a CSV table in UTF-8: {error}") from None
     if list(pins.columns) != PIN_COLUMNS:
         raise UserError(
-            f"{path} has the columns {list(pins.columns)}, expected {','.join(PIN_COLUMNS)} as its first line"
+            f"{path} has the columns {list(pins.columns)}, expected the first line {','.join(PIN_COLUMNS)}"
         )
     for what, wrong in (
         ("is not among the raw photos", pins[~pins["path"].isin(known)]),
@@ -82,8 +83,8 @@ def read_pins(path: Path, known: "pd.Series[str]") -> pd.DataFrame:
     ):
         if len(wrong):
             raise UserError(
-                f"{path}: {wrong['path'].iloc[0]!r} {what} ({len(wrong)} such row(s)). Paths are relative to "
-                "data/raw, as in data/filter.csv."
+                f"{path}: {wrong['path'].iloc[0]!r} {what} ({len(wrong)} such row(s)). Paths are relative "
+                "to data/raw, as in data/filter.csv."
             )
     return pins
 
@@ -102,26 +103,31 @@ def require_sane_pins(pins: pd.DataFrame, folds: int | None) -> None:
     wrong = pins[named & ~pins["split"].isin(SPLITS)]
     if len(wrong):
         path, side = wrong.iloc[0][["path", "split"]]
-        raise UserError(
-            f"pins.csv: {path} has the split {side!r}, expected train, val, test or nothing"
-        )
+        raise UserError(f"pins.csv: {path} has the split {side!r}, expected train, val, test or nothing")
     if folds is not None and named.any():
         raise UserError(
-            f"pins.csv pins {int(named.sum())} photos to sides, but split.folds is {folds}: folds decide the "
-            "sides. Set split.folds to null, or empty the split column (groups may stay)."
+            f"pins.csv pins {int(named.sum())} photos to sides, but split.folds is {folds}: folds decide "
+            "the sides. Set split.folds to null, or empty the split column (groups may stay)."
         )
+
+
+def pinned(paths: "pd.Series[str]", pins: pd.DataFrame, column: str) -> NDArray[np.object_]:
+    """Look up what `pins` says of each path in `column`; empty where it says nothing."""
+    said = dict(zip(pins["path"], pins[column], strict=True))
+    return np.array([said.get(path, "") for path in paths], dtype=object)
 
 
 def units(paths: "pd.Series[str]", groups: "pd.Series[int]", pins: pd.DataFrame) -> Ints:
     """Join near-duplicate groups that share a user's group name; name a unit by its smallest group."""
-    unit: Ints = groups.to_numpy(np.int64, copy=True)
-    name = paths.map(pins.set_index("path")["group"]).fillna("").to_numpy()
+    unit: Ints = np.array(groups, np.int64)
+    name = pinned(paths, pins, "group")
     linked = name != ""
     if not linked.any():
         return unit
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    group_index: Ints
     group_numbers, group_index = np.unique(unit, return_inverse=True)
     names, name_index = np.unique(name[linked], return_inverse=True)
     n = len(group_numbers) + len(names)
@@ -141,23 +147,19 @@ def count_units(rows: pd.DataFrame, unit: Ints, classes: list[str], seed: int) -
     order = first.groupby("unit")["rank"].min().sort_values(kind="stable")
     place = pd.Series(np.arange(len(order)), index=order.index)
     counts = np.zeros((len(order), len(classes)), np.int64)
-    np.add.at(counts, (place.loc[unit].to_numpy(), label), 1)
+    np.add.at(counts, (place.reindex(unit).to_numpy(), label), 1)
     return UnitTable(order.index.to_numpy(np.int64), counts)
 
 
-def make_plan(
-    photos: Ints, classes: list[str], val: float, test: float, folds: int | None
-) -> Plan:
+def make_plan(photos: Ints, classes: list[str], val: float, test: float, folds: int | None) -> Plan:
     """Say how many of `photos` (classes,) each side should get; at least one, else `UserError`."""
     least = 3 if folds is None else folds
     for name, count in zip(classes, photos, strict=True):
         if count < least:
             raise too_small(name, int(count), least)
     if folds is not None:
-        sizes = [
-            (photos + (folds - 1 - np.arange(len(photos)) - side) % folds) // folds
-            for side in range(folds)
-        ]
+        dealt = photos.cumsum() - photos  # each class goes on dealing where the one before stopped
+        sizes = [(photos + (folds - 1 - side + dealt) % folds) // folds for side in range(folds)]
         return Plan([str(side) for side in range(folds)], np.stack(sizes))
     test_photos = np.maximum(1, np.round(photos * test)).astype(np.int64)
     val_photos = np.maximum(1, np.round(photos * val)).astype(np.int64)
@@ -169,21 +171,21 @@ def too_small(name: str, count: int, least: int) -> UserError:
     """Say which class cannot be split and what the smallest workable numbers are."""
     return UserError(
         f"class {name!r} has {count} usable photo group(s); at least {least} are needed, one for every side "
-        "(near-duplicates count as one). Add photos, loosen filter:, or leave the class out with filter.classes."
+        "(near-duplicates count as one). Add photos, loosen filter:, or leave it out by filter.classes."
     )
 
 
 def pinned_sides(paths: "pd.Series[str]", unit: Ints, order: Ints, pins: pd.DataFrame) -> Ints:
     """Give the side index that pins ask of each unit in `order`, -1 where free."""
-    wanted = paths.map(pins.set_index("path")["split"]).fillna("")
-    asked = pd.DataFrame({"unit": unit, "split": wanted.to_numpy(), "path": paths.to_numpy()})
+    wanted = pinned(paths, pins, "split")
+    asked = pd.DataFrame({"unit": unit, "split": wanted, "path": paths.to_numpy()})
     asked = asked[asked["split"] != ""].drop_duplicates(["unit", "split"])
     clash = asked[asked.duplicated("unit", keep=False)].sort_values(["unit", "path"])
     if len(clash):
         first, second = clash.iloc[0], clash.iloc[1]
         raise UserError(
-            f"pins.csv puts {first['path']} on {first['split']} and {second['path']} on {second['split']}, but "
-            "they are near-duplicates or share a group and must stay together. Pin both to one side."
+            f"pins.csv puts {first['path']} on {first['split']} and {second['path']} on {second['split']}, "
+            "but they are near-duplicates or share a group and must stay together. Pin both to one side."
         )
     index = asked["split"].map({name: i for i, name in enumerate(SPLITS)})
     sides = pd.Series(index.to_numpy(), index=asked["unit"]).reindex(order).fillna(-1)
@@ -191,15 +193,15 @@ def pinned_sides(paths: "pd.Series[str]", unit: Ints, order: Ints, pins: pd.Data
     return result
 
 
-def allocate(table: UnitTable, plan: Plan, pinned: Ints, classes: list[str]) -> Ints:
+def allocate(table: UnitTable, plan: Plan, fixed: Ints, classes: list[str]) -> Ints:
     """Choose a side for every unit (U,): pins first, then large units greedily, then single photos."""
     counts = table.counts
-    sides: Ints = pinned.copy()
+    sides: Ints = fixed.copy()
     missing = plan.targets.copy()
     for side in range(len(plan.sides)):
-        missing[side] -= counts[pinned == side].sum(axis=0)
+        missing[side] -= counts[fixed == side].sum(axis=0)
     size = counts.sum(axis=1)
-    large = np.flatnonzero((pinned < 0) & (size > 1))
+    large = np.flatnonzero((fixed < 0) & (size > 1))
     for u in large[np.argsort(-size[large], kind="stable")]:
         # how much a side's squared distance from its targets shrinks when it takes this unit
         gain = (counts[u] * (2 * missing - counts[u])).sum(axis=1)
@@ -207,10 +209,8 @@ def allocate(table: UnitTable, plan: Plan, pinned: Ints, classes: list[str]) -> 
         missing[sides[u]] -= counts[u]
     for c in range(len(classes)):
         singles = np.flatnonzero((sides < 0) & (counts[:, c] == 1))
-        sides[singles] = np.repeat(
-            np.arange(len(plan.sides)), quotas(missing[:, c], len(singles))
-        )
-    repair(sides, counts, pinned, plan, classes)
+        sides[singles] = np.repeat(np.arange(len(plan.sides)), quotas(missing[:, c], len(singles)))
+    repair(sides, counts, fixed, plan, classes)
     return sides
 
 
@@ -225,7 +225,7 @@ def quotas(missing: Ints, photos: int) -> Ints:
     return wanted
 
 
-def repair(sides: Ints, counts: Ints, pinned: Ints, plan: Plan, classes: list[str]) -> None:
+def repair(sides: Ints, counts: Ints, fixed: Ints, plan: Plan, classes: list[str]) -> None:
     """Give every side a photo of every class by moving the smallest free unit that can be spared."""
     for c, name in enumerate(classes):
         holds = counts[:, c] > 0
@@ -233,7 +233,7 @@ def repair(sides: Ints, counts: Ints, pinned: Ints, plan: Plan, classes: list[st
             if (holds & (sides == side)).any():
                 continue
             per_side = np.bincount(sides[holds], minlength=len(plan.sides))
-            spare = np.flatnonzero(holds & (pinned < 0) & (per_side[sides] > 1))
+            spare = np.flatnonzero(holds & (fixed < 0) & (per_side[sides] > 1))
             if len(spare) == 0:
                 raise too_small(name, int(holds.sum()), len(plan.sides))
             moved = spare[np.lexsort((counts[spare].sum(axis=1), (counts[spare] > 0).sum(axis=1)))[0]]

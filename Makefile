@@ -1,0 +1,42 @@
+# One command per chore; CI calls the same ones. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help install check test test-fast repro bench
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## create .venv and install everything, versions as in constraints.txt
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("handlens needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (echo "venv failed: on Debian and Ubuntu run 'apt-get install python3-venv'" && false)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+check: install ## lint, format, types, parameter files
+	ruff check .
+	ruff format --check .
+	mypy
+	handlens check
+
+test: check ## everything: checks, unit, property and end-to-end tests
+	pytest
+
+test-fast: install ## the tests that take seconds
+	pytest -m "not e2e"
+
+repro: install ## sample photos if data/raw is empty, then the whole pipeline and the leaderboard
+	@handlens sample --if-empty
+	@handlens check
+	@handlens weights
+	@dvc repro
+	@handlens compare
+
+bench: install ## the benchmarks that the README quotes
+	for file in benchmarks/*.py; do echo "== $$file"; python $$file || exit 1; done

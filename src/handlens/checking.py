@@ -1,0 +1,43 @@
+"""Refuse what cannot work before anything runs: the parameters, and file names that DVC cannot hold."""
+
+import os
+from pathlib import Path
+
+from handlens import params, zoo
+from handlens.errors import UserError
+
+
+def check(path: Path) -> params.Params:
+    """Validate `params.yaml`, and that every listed model's architecture exists and takes `input_size`."""
+    checked = params.load(path)
+    for name in checked.models:
+        recipe = checked.recipes[name]
+        try:
+            zoo.check_options(recipe.arch, recipe.options)
+            zoo.require_size(recipe.arch, checked.input_size)
+        except UserError as error:
+            raise UserError(f"{path}: recipes.{name}: {error}") from None
+    return checked
+
+
+def check_raw(folder: Path) -> None:
+    """Refuse file names below `folder` that break DVC before `scan` could report them.
+
+    DVC reads the whole folder to see what changed; names that are not UTF-8 and dangling links stop it with a
+    traceback. A missing folder is fine here: `scan` says what to do.
+    """
+    for parent, folders, names in os.walk(folder):
+        for name in [*folders, *names]:
+            path = os.path.join(parent, name)
+            try:
+                path.encode("utf-8")
+            except UnicodeEncodeError:
+                raise UserError(
+                    f"{os.fsencode(path)!r} has a name that is not UTF-8, which DVC cannot track. "
+                    "Rename it, then run again."
+                ) from None
+            if os.path.islink(path) and not os.path.exists(path):
+                raise UserError(
+                    f"{path} is a link to {os.readlink(path)}, which does not exist; DVC cannot track it. "
+                    "Restore its target or remove the link, then run again."
+                )
