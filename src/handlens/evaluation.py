@@ -23,7 +23,7 @@ from handlens.pixels import PixelStore, chunks
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-COLUMNS = ["photo_id", "path", "split", "group", "slot", "truth", "prediction"]
+COLUMNS = ["photo_id", "path", "split", "group", "truth", "prediction"]
 
 
 def predict(
@@ -42,14 +42,15 @@ def predict(
     if not len(unseen):
         raise UserError("the split has no validation and no test photos. Run 'dvc repro split'.")
     found = probabilities(classifier, store, unseen["slot"].to_numpy(np.int64), batch_size)
-    if not np.isfinite(found).all():
-        bad = unseen["path"][~np.isfinite(found).all(axis=1)].iloc[0]
+    broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(broken):
+        bad = unseen["path"].iloc[broken[0]]
         raise UserError(
             f"the model predicts no number for {bad}: its training has diverged. "
             "Lower the recipe's lr, then run 'dvc repro'."
         )
     names = np.array(classes, dtype=object)
-    table = unseen[["photo_id", "path", "split", "group", "slot"]].assign(
+    table = unseen[["photo_id", "path", "split", "group"]].assign(
         truth=unseen["label"], prediction=names[found.argmax(axis=1)]
     )
     columns = pd.DataFrame(found, columns=probability_columns(classes))
@@ -96,14 +97,11 @@ def side(predictions: pd.DataFrame, name: str, classes: Sequence[str]) -> Side:
     """Take the rows of one side (`val` or `test`) out of a table that `predict` made."""
     rows = predictions[predictions["split"] == name].reset_index(drop=True)
     index = {c: i for i, c in enumerate(classes)}
-    found = rows.iloc[:, len(COLUMNS) :].to_numpy(np.float64)
-    return Side(
-        rows,
-        rows["truth"].map(index).to_numpy(np.int64),
-        rows["prediction"].map(index).to_numpy(np.int64),
-        rows["group"].to_numpy(np.int64),
-        found,
+    truth, predicted = (
+        np.array([index[c] for c in rows[column]], np.int64) for column in ("truth", "prediction")
     )
+    group = rows["group"].to_numpy(np.int64)
+    return Side(rows, truth, predicted, group, rows.iloc[:, len(COLUMNS) :].to_numpy(np.float64))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,19 @@ Nothing here imports torch, scikit-learn or scipy: table stages draw within thei
 """
 
 from handlens.figures.dataset import class_counts, quality, sizes
-from handlens.figures.sheets import duplicate_groups
+from handlens.figures.scores import confusion, curves, leaderboard, reliability, trade_off
+from handlens.figures.sheets import Mistake, duplicate_groups, mistakes
 
-__all__ = ["class_counts", "duplicate_groups", "quality", "sizes"]
+__all__ = [
+    "Mistake",
+    "class_counts",
+    "confusion",
+    "curves",
+    "duplicate_groups",
+    "leaderboard",
+    "mistakes",
+    "quality",
+    "reliability",
+    "sizes",
+    "trade_off",
+]

@@ -36,9 +36,7 @@ def sizes(photos: pd.DataFrame, *, min_side: int, max_ratio: float, path: Path) 
         ):
             rows = kept == inside
             label = f"{name} by size: {int(at['photos'][rows].sum()):,} photos"
-            axes.scatter(
-                width[rows], height[rows], area[rows], color=colour, alpha=0.55, lw=0, label=label
-            )
+            axes.scatter(width[rows], height[rows], area[rows], color=colour, alpha=0.55, lw=0, label=label)
         axes.set_xlabel("width (px)")
         axes.set_ylabel("height (px)")
         axes.set_title(f"Sizes of {len(known):,} photos")
@@ -53,9 +51,7 @@ def size_range(width: np.ndarray, height: np.ndarray, min_side: int) -> tuple[fl
     return float(sides.min()) / 1.35, float(sides.max()) * 1.35
 
 
-def draw_size_limits(
-    axes: Axes, low: float, high: float, *, min_side: int, max_ratio: float
-) -> None:
+def draw_size_limits(axes: Axes, low: float, high: float, *, min_side: int, max_ratio: float) -> None:
     """Set up logarithmic axes of the same scale and shade what the limits refuse."""
     ends = np.array([low, high])
     shade: dict[str, Any] = {"color": style.SHADE, "lw": 0, "zorder": 0}
@@ -153,9 +149,7 @@ def quality(photos: pd.DataFrame, thresholds: Mapping[str, float | None], path: 
         panels[0].set_ylabel("photos")
 
 
-def draw_quality(
-    axes: Axes, values: np.ndarray, limits: Mapping[str, float | None], *, log: bool
-) -> None:
+def draw_quality(axes: Axes, values: np.ndarray, limits: Mapping[str, float | None], *, log: bool) -> None:
     """Draw one histogram; what lies beyond a limit is vermilion and counted above the picture."""
     active = {side: limit for side, limit in limits.items() if limit is not None}
     span = np.array([*values, *active.values()], float)
@@ -165,9 +159,7 @@ def draw_quality(
     edges = (np.geomspace(low, high, 41) if log else np.linspace(low, high, 41)).tolist()
     inside = (values >= active.get("min", -np.inf)) & (values <= active.get("max", np.inf))
     shown = np.clip(values, low, high)
-    axes.hist(
-        [shown[inside], shown[~inside]], edges, stacked=True, color=[style.BLUE, style.VERMILION]
-    )
+    axes.hist([shown[inside], shown[~inside]], edges, stacked=True, color=[style.BLUE, style.VERMILION])
     if log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ScalarFormatter())
@@ -175,8 +167,6 @@ def draw_quality(
     for limit in active.values():
         axes.axvline(limit, color=style.INK, lw=1.1, ls=(0, (5, 3)))
     words = [f"{side} {limit:g}" for side, limit in active.items()]
-    note = (
-        f"{', '.join(words)}: {int((~inside).sum()):,} photos beyond" if words else "no limit set"
-    )
+    note = f"{', '.join(words)}: {int((~inside).sum()):,} photos beyond" if words else "no limit set"
     axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=8, color=style.MUTED, va="bottom")
     style.bare(axes, grid="y")

@@ -62,9 +62,7 @@ def enlarged(square: Square) -> Square:
     return np.asarray(image.resize((TILE, TILE), Image.Resampling.BICUBIC))
 
 
-def duplicate_groups(
-    groups: Sequence[Sequence[tuple[str, Square]]], path: Path, *, columns: int = 8
-) -> None:
+def duplicate_groups(groups: Sequence[Sequence[tuple[str, Square]]], path: Path, *, columns: int = 8) -> None:
     """Draw near-duplicate groups for review: each starts on a new row, large ones take several.
 
     Each member is (path label, square (S, S, 3) uint8).
@@ -84,3 +82,28 @@ def split_label(label: str) -> tuple[str, str]:
     """Split a path into folder and file name, one line each."""
     folder, _, name = label.rpartition("/")
     return (folder, name) if folder else (name, "")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrongly classified photo: its square, both class names with their probabilities, its path."""
+
+    square: Square
+    truth: str
+    prediction: str
+    truth_probability: float
+    prediction_probability: float
+    name: str
+
+
+def mistakes(found: Sequence[Mistake], path: Path, *, title: str, columns: int = 8) -> None:
+    """Draw wrongly classified photos: ✗ what was said, ✓ what is true, with the probabilities."""
+    tiles = []
+    for number, m in enumerate(found):
+        caption = [
+            (f"✗ {m.prediction_probability:.0%} {m.prediction}", style.VERMILION),
+            (f"✓ {m.truth_probability:.0%} {m.truth}", style.BLUE),
+            (m.name, style.MUTED),
+        ]
+        tiles.append(Tile(m.square, caption, number % columns, number // columns))
+    contact_sheet(tiles, path, title=title, columns=columns)

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 DPI = 120  # pixels per inch of every PNG
-FONT_FILE = (
-    "fonts/NotoSansCJKsc-Regular.otf"  # inside the package mplfonts; Latin letters look good too
-)
+FONT_FILE = "fonts/NotoSansCJKsc-Regular.otf"  # inside the package mplfonts; Latin letters look good too
 
 # Okabe and Ito (2008), "Color universal design", in an order that keeps neighbours apart
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -95,6 +94,13 @@ def shorten(text: str, width: float) -> str:
 def label_inches(labels: list[str], font_size: float = 9) -> float:
     """Estimate the width of the widest label in inches (72 points each)."""
     return max((ems(label) for label in labels), default=0.0) * font_size / 72
+
+
+def colours(count: int) -> list[Any]:
+    """Give `count` colours: the seven safest ones, or equal steps of a map when seven are too few."""
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return [matplotlib.colormaps["turbo"](place) for place in np.linspace(0.05, 0.95, count)]
 
 
 def bare(axes: Axes, *, grid: str = "x") -> None:
