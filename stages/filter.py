@@ -4,8 +4,9 @@ from pathlib import Path
 
 import typer
 
-from handlens import figures, filtering, manifest, metrics, params
+from handlens import filtering, manifest, metrics, params
 from handlens.errors import guarded
+from handlens.figures.dataset import sizes
 
 
 def main(params_file: Path, photos_file: Path, verdict_file: Path, counts: Path, pictures: Path) -> None:
@@ -29,7 +30,7 @@ def main(params_file: Path, photos_file: Path, verdict_file: Path, counts: Path,
     )
     manifest.write(verdict, verdict_file)
     metrics.write(filtering.summary(verdict), counts)
-    figures.sizes(
+    sizes(
         photos.assign(status=verdict["status"]),
         min_side=p.min_side,
         max_ratio=p.max_ratio,

@@ -1,4 +1,4 @@
-"""split: rows with sums, photos table, pixels, pins -> sides, the frozen contract, and the proof of no leak."""
+"""split: rows with sums, photos table, pixels, pins -> sides, frozen contract, proof of no leak."""
 
 from pathlib import Path
 

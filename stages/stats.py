@@ -1,4 +1,4 @@
-"""stats: balanced rows, photos table -> the rows with their per-photo sums, and mean and std of all of them."""
+"""stats: balanced rows, photos table -> rows with their sums, mean and std of all."""
 
 from pathlib import Path
 
@@ -12,9 +12,7 @@ COLUMNS = ["slot", "content_width", "content_height", *normalization.SUMS]
 
 def main(rows_file: Path, photos_file: Path, stats: Path, summary: Path) -> None:
     """Join the sums; any subset's mean and std follow from them."""
-    rows = normalization.add_sums(
-        manifest.read(rows_file), manifest.read_photos(photos_file, COLUMNS)
-    )
+    rows = normalization.add_sums(manifest.read(rows_file), manifest.read_photos(photos_file, COLUMNS))
     manifest.write(rows, stats)
     metrics.write(normalization.summary(rows), summary)
 

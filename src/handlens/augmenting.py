@@ -5,9 +5,7 @@ import pandas as pd
 from handlens.sampling import rank
 
 
-def augment(
-    verdict: pd.DataFrame, *, min_count: int | None, ops: list[str], seed: int
-) -> pd.DataFrame:
+def augment(verdict: pd.DataFrame, *, min_count: int | None, ops: list[str], seed: int) -> pd.DataFrame:
     """Return the kept photos (op `none`) and the flips of classes with fewer than `min_count` photos.
 
     A small class gets flips by the first of `ops` in seeded order, then by the next, until it holds

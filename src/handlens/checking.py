@@ -27,17 +27,23 @@ def check_raw(folder: Path) -> None:
     traceback. A missing folder is fine here: `scan` says what to do.
     """
     for parent, folders, names in os.walk(folder):
-        for name in [*folders, *names]:
-            path = os.path.join(parent, name)
-            try:
-                path.encode("utf-8")
-            except UnicodeEncodeError:
+        for path in (Path(parent, name) for name in [*folders, *names]):
+            if not is_utf8(path):
                 raise UserError(
                     f"{os.fsencode(path)!r} has a name that is not UTF-8, which DVC cannot track. "
                     "Rename it, then run again."
-                ) from None
-            if os.path.islink(path) and not os.path.exists(path):
+                )
+            if path.is_symlink() and not path.exists():
                 raise UserError(
-                    f"{path} is a link to {os.readlink(path)}, which does not exist; DVC cannot track it. "
+                    f"{path} is a link to {path.readlink()}, which does not exist; DVC cannot track it. "
                     "Restore its target or remove the link, then run again."
                 )
+
+
+def is_utf8(path: Path) -> bool:
+    """Tell whether a path can be written as UTF-8."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

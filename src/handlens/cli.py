@@ -30,9 +30,9 @@ def check(params: Path = Path("params.yaml")) -> None:
 
 @app.command()
 def sample(
-    name: Annotated[str, typer.Argument(help="solar (grey, 4 classes) or food (colour, 5 classes)")] = "solar",
+    name: Annotated[str, typer.Argument(help="solar (grey, 4 classes) or food (colour, 5)")] = "solar",
     to: Annotated[Path, typer.Option(help="an empty or new folder")] = RAW,
-    if_empty: Annotated[bool, typer.Option("--if-empty", help="do nothing when the folder has files")] = False,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="do nothing if the folder has files")] = False,
 ) -> None:
     """Put real sample photos into data/raw, the same bytes every time."""
     from handlens import samples
@@ -45,7 +45,7 @@ def sample(
 
 @app.command(name="import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="a folder, zip or tar of class folders, or a CSV of path,label")],
+    source: Annotated[Path, typer.Argument(help="folder, zip or tar of class folders, or CSV: path,label")],
     to: Annotated[Path, typer.Option(help="the raw folder")] = RAW,
     link: Annotated[bool, typer.Option("--link", help="symbolic links instead of copies")] = False,
 ) -> None:
@@ -60,7 +60,7 @@ def weights(params: Path = Path("params.yaml")) -> None:
     """Fetch the ImageNet weights that the models of params.yaml start from, before anything trains."""
     from handlens import pretrained
 
-    for name, state in pretrained.fetch_all(params):
+    for name, state in pretrained.fetch_all(params, Path(".dvc/tmp/handlens/weights.json")):
         typer.echo(f"{name}: {state}", err=True)
 
 

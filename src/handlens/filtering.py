@@ -92,9 +92,7 @@ def measured_reasons(
     return reasons
 
 
-def mark(
-    verdict: pd.DataFrame, applies: "pd.Series[bool]", reason: str, measured: "pd.Series[str]"
-) -> None:
+def mark(verdict: pd.DataFrame, applies: "pd.Series[bool]", reason: str, measured: "pd.Series[str]") -> None:
     """Give `reason` to the rows that still count as ok and to which it applies."""
     rows = applies & (verdict["status"] == "ok")
     verdict.loc[rows, "detail"] = [
@@ -117,11 +115,7 @@ def mark_conflicts(
                 "class folder, or set filter.conflicting_labels to drop or majority."
             )
         counts = members["label"].value_counts()
-        winner = (
-            counts.index[0]
-            if policy == "majority" and counts.iloc[0] > counts.iloc[1]
-            else None
-        )
+        winner = counts.index[0] if policy == "majority" and counts.iloc[0] > counts.iloc[1] else None
         losers = members[members["label"] != winner]
         for row, path in losers["path"].items():
             others = members.loc[(members["path"] != path), "path"]

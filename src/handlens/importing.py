@@ -1,7 +1,7 @@
 """Bring a user's photos into the raw folder: from a folder or an archive of class folders, or a CSV list.
 
-Everything is laid out beside the target first and moved in at the end, so that a refused or interrupted import
-leaves the target as it was. The source is only read.
+Everything is laid out beside the target first and moved in at the end, so that a refused or interrupted
+import leaves the target as it was. The source is only read.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from handlens.errors import UserError
 
@@ -25,8 +26,8 @@ JUNK = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 def import_photos(source: Path, target: Path, *, link: bool = False) -> dict[str, int]:
     """Bring `source` into `target` as class folders and return photos per class.
 
-    `source` is a folder of class folders, a zip or tar file of one, or a CSV with the columns path,label (paths
-    relative to the CSV). With `link`, files of a folder or CSV become symbolic links instead of copies.
+    `source` is a folder of class folders, a zip or tar file of one, or a CSV with the columns path,label
+    (paths relative to it). With `link`, files of a folder or CSV become symbolic links instead of copies.
     Raises `UserError` when a file would be overwritten or land outside, or nothing is found.
     """
     if source.is_dir():
@@ -139,9 +140,7 @@ def listed_files(source: Path, *, link: bool) -> list[Laid]:
         if not label.strip() or "/" in label or label in (".", ".."):
             raise UserError(f"{source}, line {line}: {label!r} cannot be the name of a class folder.")
         flat = PurePosixPath(row["path"]).as_posix().strip("/").replace("../", "").replace("/", "_")
-        files.append(
-            (short if taken[short] == 1 else f"{label}/{flat}", from_file(path, link=link))
-        )
+        files.append((short if taken[short] == 1 else f"{label}/{flat}", from_file(path, link=link)))
     return files
 
 
@@ -194,10 +193,10 @@ def tar_files(archive: tarfile.TarFile, source: Path) -> Iterator[Laid]:
             yield require_inside(name, source), lambda to, content=content: save(content, to)  # type: ignore[misc]
 
 
-def save(content: "tarfile.ExFileObject | object", to: Path) -> None:
+def save(content: IO[bytes], to: Path) -> None:
     """Write one member of a tar archive."""
     with to.open("wb") as file:
-        shutil.copyfileobj(content, file)  # type: ignore[arg-type]
+        shutil.copyfileobj(content, file)
 
 
 def require_inside(name: str, source: Path) -> str:
@@ -219,5 +218,6 @@ def require_room(size: int, source: Path) -> None:
     free = shutil.disk_usage(Path.cwd()).free
     if size > free * 0.9:
         raise UserError(
-            f"{source} unpacks to {size / 1e9:.1f} GB but only {free / 1e9:.1f} GB are free. Nothing was imported."
+            f"{source} unpacks to {size / 1e9:.1f} GB but only {free / 1e9:.1f} GB are free. "
+            "Nothing was imported."
         )

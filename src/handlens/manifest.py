@@ -10,13 +10,13 @@ byte order mark, so that a spreadsheet shows Chinese class names:
 | balance | as augment | photo_id, path, label, slot, op, copy |
 | stats | as balance | the columns of balance, pixels, sum_{r,g,b}, squares_{r,g,b} |
 | split | as balance | photo_id, path, label, slot, op, copy, group, split |
+| predictions | a val or test photo | photo_id, path, split, group, truth, prediction, a probability per class |
 
 `op` is how the stored pixels are turned (`none`, `hflip`, `vflip`), `copy` counts repetitions made by
 over-sampling (0 is the original), `split` is `train`, `val` or `test`.
 """
 
 import io
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -76,7 +76,8 @@ def read_photos(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read the photos table, or only `columns` of it."""
     if not path.exists():
         raise UserError(f"{path} is missing. Run 'dvc repro scan' first.")
-    return pyarrow.parquet.read_table(path, columns=columns).to_pandas()
+    photos: pd.DataFrame = pyarrow.parquet.read_table(path, columns=columns).to_pandas()
+    return photos
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -88,7 +89,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     with partial.open("wb") as file:
         file.write(BOM)
         file.write(buffer.getbuffer())
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -98,9 +99,14 @@ def read(path: Path) -> pd.DataFrame:
     convert = pyarrow.csv.ConvertOptions(
         column_types={
             name: pa.string()
-            for name in ("photo_id", "path", "label", "status", "detail", "op", "split")
+            for name in (
+                *("photo_id", "path", "label", "status", "detail", "op", "split"),
+                *("truth", "prediction"),
+            )
         },
         strings_can_be_null=False,
     )
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    return pyarrow.csv.read_csv(path, parse_options=parse, convert_options=convert).to_pandas()
+    table = pyarrow.csv.read_csv(path, parse_options=parse, convert_options=convert)
+    rows: pd.DataFrame = table.to_pandas()
+    return rows

@@ -1,7 +1,7 @@
 """Mean and standard deviation of channels from per-photo sums.
 
-`scan` summed the uint8 values and their squares over every photo's content (padding excluded). Sums add, so the
-exact statistics of any subset are a table operation, and flips have those of their photo.
+`scan` summed the uint8 values and their squares over every photo's content (padding excluded). Sums add, so
+the exact statistics of any subset are a table operation, and flips have those of their photo.
 """
 
 import numpy as np

