@@ -218,7 +218,8 @@ def explain(problem: Any, data: dict[str, Any]) -> str:
     """Say one validation problem in a sentence with key, value, expectation and nearest known key."""
     location = [str(part) for part in problem["loc"]]
     kind, value, key = problem["type"], problem["input"], ".".join(location)
-    if location[:1] == ["recipes"] and len(location) > 2 and not in_recipe(data, location):
+    inherited = location[:1] == ["recipes"] and location[2:] not in ([], ["[key]"])
+    if inherited and not in_recipe(data, location):
         key = ".".join(["train", *location[2:]])  # the recipe inherits the fault: name its origin
     if kind == "extra_forbidden":
         near = did_you_mean(location[-1], known_keys(location[:-1]))
