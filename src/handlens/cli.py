@@ -64,6 +64,34 @@ def weights(params: Path = Path("params.yaml")) -> None:
         typer.echo(f"{name}: {state}", err=True)
 
 
+@app.command()
+def zoo(
+    name: Annotated[str | None, typer.Argument(help="tell about this one only")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="a list of objects, for programs")] = False,
+) -> None:
+    """List the architectures: counted and published figures, smallest input, pretrained weights."""
+    import json
+
+    from handlens.zoo import describe, listing
+
+    if as_json:
+        found = [listing.row(describe(name))] if name else listing.rows()
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        typer.echo(listing.details(name) if name else listing.table())
+
+
+@app.command()
+def pin(split: Path = Path("data/split.csv"), pins: Path = Path("pins.csv")) -> None:
+    """Freeze today's split in pins.csv: photos added later cannot move an old photo to another side."""
+    from handlens import manifest, splitting
+
+    sides = manifest.read(split)
+    table = splitting.pins_of(sides, splitting.read_pins(pins))
+    table.to_csv(pins, index=False, lineterminator="\n")
+    typer.echo(f"{len(table)} photos are pinned in {pins}. Commit that file, then add photos.")
+
+
 def report(counts: dict[str, int], folder: Path) -> None:
     """Say what came per class, and what to do next."""
     width = max(len(name) for name in counts)

@@ -45,18 +45,18 @@ def torchvision_state(name: str) -> dict[str, Tensor]:
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(unreachable(f"torchvision's {name}", weights.url, error)) from None
+        raise UserError(unreachable(f"torchvision's {name}", by_url(weights.url), error)) from None
     return state
 
 
 def timm_state(name: str) -> dict[str, Tensor]:
     """Load timm's default ImageNet weights of `name`."""
     config = timm.models.get_pretrained_cfg(name)
-    url = config.url or f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
     try:
         state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(unreachable(f"timm's {name}", url, error)) from None
+        way = by_url(config.url) if config.url else by_path(config.hf_hub_id)
+        raise UserError(unreachable(f"timm's {name}", way, error)) from None
     return state
 
 
@@ -65,12 +65,22 @@ def cache_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def unreachable(what: str, url: str, error: Exception) -> str:
-    """Say which file to place where."""
+def by_url(url: str) -> str:
+    """Say where torch would find a downloaded file."""
     home = os.environ.get("TORCH_HOME")
     said = f"TORCH_HOME is {home}" if home else "TORCH_HOME is not set"
+    return f"download {url} elsewhere and place it at {place(url)} ({said})"
+
+
+def by_path(hub_id: str) -> str:
+    """Say how to use a file of a Hugging Face repository."""
+    url = f"https://huggingface.co/{hub_id}/resolve/main/model.safetensors"
+    return f"download {url} elsewhere and set weights to that file's path"
+
+
+def unreachable(what: str, way: str, error: Exception) -> str:
+    """Say why weights could not be loaded and which file to place where."""
     return (
         f"the ImageNet weights of {what} could not be loaded ({str(error).splitlines()[0]}). Connect to the "
-        f"internet, or download {url} elsewhere and place it at {place(url)} ({said}). "
-        "A cached file that is broken must be removed first."
+        f"internet, or {way}. A cached file that is broken must be removed first."
     )
