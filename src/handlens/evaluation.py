@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from handlens import scoring, zoo
+from handlens import figures, scoring, zoo
 from handlens.contract import Contract
 from handlens.errors import UserError
 from handlens.export import latency
@@ -106,64 +106,74 @@ def side(predictions: pd.DataFrame, name: str, classes: Sequence[str]) -> Side:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the predictions say: slim `metrics`, all `scores` by name, the tables for plots and pictures."""
+    """What the predictions say: slim `metrics`, `tables` for plots by name, the confusion `matrix`."""
 
+    model: str
     metrics: dict[str, float | int]
-    scores: pd.DataFrame
-    per_class: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
     matrix: Ints
-    pairs: pd.DataFrame
-    outcomes: pd.DataFrame
+    test: Side
 
 
-def judge(predictions: pd.DataFrame, classes: Sequence[str], *, resamples: int, seed: int) -> Judgement:
+def judge(
+    predictions: pd.DataFrame, classes: Sequence[str], model: str, *, resamples: int, seed: int
+) -> Judgement:
     """Score a table of `predict`; intervals by `resamples` resamples of the test groups.
 
-    Raises `UserError` when a side or a class has no photo.
+    Raises `UserError` when a side has no photo of a class.
     """
     val, test = side(predictions, "val", classes), side(predictions, "test", classes)
-    for name, truth in (("val", val.truth), ("test", test.truth)):
-        missing = sorted(set(classes) - {classes[i] for i in truth})
-        if missing:
-            raise UserError(f"no {name} photo of class {missing[0]!r}. Run 'dvc repro split'.")
-    main, table = scoring.with_intervals(
+    require_every_class(val, test, classes)
+    main, per_class = scoring.with_intervals(
         test.truth, test.predicted, test.group,
         classes=len(classes), resamples=resamples, seed=seed,
     )  # fmt: skip
-    table.insert(0, "class", list(classes))
+    per_class.insert(0, "class", list(classes))
     chosen_by = scoring.main_scores(val.truth, val.predicted)
     matrix = scoring.confusion(test.truth, test.predicted, len(classes))
-    return Judgement(
-        metrics={
-            **main,
-            "val_accuracy": chosen_by["accuracy"],
-            "val_macro_f1": chosen_by["macro_f1"],
-            "test_photos": len(test.truth),
-        },
-        scores=all_scores(main, val, test),
-        per_class=table,
-        matrix=matrix,
-        pairs=scoring.confused_pairs(matrix, classes),
-        outcomes=pd.DataFrame(
-            {
-                "photo_id": test.rows["photo_id"],
-                "group": test.group,
-                "truth": test.truth,
-                "prediction": test.predicted,
-            }
-        ),
-    )
-
-
-def all_scores(main: dict[str, float], val: Side, test: Side) -> pd.DataFrame:
-    """Tabulate every score of the test photos: score, value, and the interval's ends where known."""
     temperature = scoring.fit_temperature(val.truth, val.probabilities)
-    calibrated = scoring.soften(test.probabilities, temperature)
+    tables = {
+        "scores": all_scores(main, test, temperature),
+        "classes": per_class,
+        "confusion": confusion_table(matrix, classes),
+        "pairs": scoring.confused_pairs(matrix, classes),
+        "reliability": reliability_table(test, temperature),
+        "precision_recall": scoring.precision_recall(test.truth, test.probabilities, classes),
+        "roc": scoring.roc(test.truth, test.probabilities, classes),
+    }
+    for table in tables.values():
+        table.insert(0, "model", model)
+    tables["outcomes"] = test.rows[["photo_id", "group"]].assign(truth=test.truth, prediction=test.predicted)
+    metrics = {
+        **main,
+        "val_accuracy": chosen_by["accuracy"],
+        "val_macro_f1": chosen_by["macro_f1"],
+        "test_photos": len(test.truth),
+    }
+    return Judgement(model, metrics, tables, matrix, test)
+
+
+def require_every_class(val: Side, test: Side, classes: Sequence[str]) -> None:
+    """Refuse sides on which a class has no photo: its recall would be made up."""
+    for name, truth in (("val", val.truth), ("test", test.truth)):
+        missing = [c for i, c in enumerate(classes) if not (truth == i).any()]
+        if missing:
+            raise UserError(
+                f"no {name} photo of class {missing[0]!r}: it cannot be judged. Run 'dvc repro split'."
+            )
+
+
+def all_scores(main: dict[str, float], test: Side, temperature: float) -> pd.DataFrame:
+    """Tabulate every score of the test photos: score, value, and the interval's ends where known.
+
+    Those that end in `_scaled` are after dividing the logits by `temperature`.
+    """
+    scaled = scoring.soften(test.probabilities, temperature)
     further = {
         **scoring.further_scores(test.truth, test.probabilities),
         "temperature": temperature,
-        "calibration_error_scaled": scoring.calibration_error(test.truth, calibrated),
-        "log_loss_scaled": scoring.log_loss(test.truth, calibrated),
+        "calibration_error_scaled": scoring.calibration_error(test.truth, scaled),
+        "log_loss_scaled": scoring.log_loss(test.truth, scaled),
     }
     names = [name for name in main if not name.endswith(("_low", "_high"))]
     rows = [(name, main[name], main[f"{name}_low"], main[f"{name}_high"]) for name in names]
@@ -171,14 +181,25 @@ def all_scores(main: dict[str, float], val: Side, test: Side) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["score", "value", "low", "high"])
 
 
-def confusion_table(matrix: Ints, classes: Sequence[str], model: str) -> pd.DataFrame:
-    """Tabulate a confusion matrix for plots, in class order: model, actual, predicted, photos, share."""
+def reliability_table(test: Side, temperature: float) -> pd.DataFrame:
+    """Tabulate confidence against accuracy, as trained and after scaling: kind and `reliability`'s."""
+    kinds = {
+        "as trained": test.probabilities,
+        f"temperature {temperature:.2f}": scoring.soften(test.probabilities, temperature),
+    }
+    parts = [scoring.reliability(test.truth, found) for found in kinds.values()]
+    for kind, part in zip(kinds, parts, strict=True):
+        part.insert(0, "kind", kind)
+    return pd.concat(parts, ignore_index=True)
+
+
+def confusion_table(matrix: Ints, classes: Sequence[str]) -> pd.DataFrame:
+    """Tabulate a confusion matrix for plots, in class order: actual, predicted, photos, share of row."""
     rows, columns = np.indices(matrix.shape)
     names = np.array(classes, dtype=object)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     return pd.DataFrame(
         {
-            "model": model,
             "actual": names[rows.ravel()],
             "predicted": names[columns.ravel()],
             "photos": matrix.ravel(),
@@ -187,13 +208,44 @@ def confusion_table(matrix: Ints, classes: Sequence[str], model: str) -> pd.Data
     )
 
 
-def worst_mistakes(test: Side, most: int) -> Ints:
-    """Give the rows of at most `most` wrong predictions, the most confident first."""
-    rows = np.arange(len(test.truth))
-    margin = test.probabilities[rows, test.predicted] - test.probabilities[rows, test.truth]
+def worst_mistakes(test: Side, store: PixelStore, rows: pd.DataFrame, most: int) -> list[figures.Mistake]:
+    """Take at most `most` wrongly classified photos out of the store, the most confident first.
+
+    `rows` is the split table, which knows each photo's slot.
+    """
+    n = np.arange(len(test.truth))
+    given = test.probabilities[n, test.predicted]
+    deserved = test.probabilities[n, test.truth]
     wrong = np.flatnonzero(test.predicted != test.truth)
-    order = np.lexsort((test.rows["photo_id"].to_numpy()[wrong], -margin[wrong]))
-    return wrong[order][:most]
+    ids = test.rows["photo_id"].to_numpy()
+    chosen = wrong[np.lexsort((ids[wrong], (deserved - given)[wrong]))][:most]
+    slots = rows.drop_duplicates("photo_id").set_index("photo_id")["slot"]
+    squares = store.take(slots.loc[ids[chosen]].to_numpy(np.int64))
+    return [
+        figures.Mistake(
+            square,
+            truth=test.rows["truth"].iloc[i],
+            prediction=test.rows["prediction"].iloc[i],
+            truth_probability=float(deserved[i]),
+            prediction_probability=float(given[i]),
+            name=test.rows["path"].iloc[i].rpartition("/")[2],
+        )
+        for i, square in zip(chosen, squares, strict=True)
+    ]
+
+
+def draw(
+    judgement: Judgement, worst: Sequence[figures.Mistake], classes: Sequence[str], folder: Path
+) -> None:
+    """Draw the confusion matrix, the worst mistakes and the reliability diagram into `folder`."""
+    photos = f"{judgement.model}: {len(judgement.test.truth):,} test photos"
+    wrong = int((judgement.test.truth != judgement.test.predicted).sum())
+    shown = f"the {len(worst):,} worst of {wrong:,} mistakes" if wrong else "no mistakes"
+    figures.confusion(judgement.matrix, classes, folder / "confusion.png", title=photos)
+    figures.mistakes(
+        worst, folder / "mistakes.png", title=f"{photos}, {shown} (✗ said, ✓ true, with probabilities)"
+    )
+    figures.reliability(judgement.tables["reliability"], folder / "reliability.png", title=photos)
 
 
 def cost(network: nn.Module, contract: Contract, weights: Path) -> dict[str, float | int]:

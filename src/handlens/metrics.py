@@ -1,9 +1,14 @@
-"""Metrics files: flat JSON that DVC compares."""
+"""What DVC compares: metrics (flat JSON) and plot tables (CSV, without a byte order mark)."""
 
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from handlens.errors import UserError
 
 Value = float | int | str | bool | None
 
@@ -16,3 +21,33 @@ def write(values: Mapping[str, Value], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_points(table: pd.DataFrame, path: Path) -> None:
+    """Write a table for `dvc plots`, the same bytes for the same rows; NaN is an empty cell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def read_points(path: Path, command: str) -> pd.DataFrame:
+    """Read a plot table, names as text; `command` is what makes the file when it is missing."""
+    names = dict.fromkeys(["model", "split", "class", "actual", "predicted", "photo_id"], str)
+    try:
+        return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing. Run '{command}' to make it.") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path} is not a table: {error}. Run '{command}' again.") from None
+
+
+def read(path: Path, command: str) -> dict[str, Any]:
+    """Read a metrics file; `command` is what makes it when it is missing or broken."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing. Run '{command}' to make it.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} is not JSON ({error}). Run '{command}' again.") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is not a JSON object. Run '{command}' again.")
+    return values

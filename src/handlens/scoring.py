@@ -15,6 +15,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 BINS = 15  # of confidence, as in Guo et al. 2017
+GRID = np.linspace(0, 1, 41)  # where curves are sampled
 TINY = 1e-12  # least probability inside a logarithm
 
 
@@ -132,6 +133,50 @@ def soften(probabilities: Floats, temperature: float) -> Floats:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     softened: Floats = powers / powers.sum(axis=1, keepdims=True)
     return softened
+
+
+def precision_recall(truth: Ints, probabilities: Floats, classes: Sequence[str]) -> pd.DataFrame:
+    """Sample precision-recall curves at `GRID` recalls: curve, kind, recall, precision.
+
+    `kind` is `class` (one class against the rest), `micro` (all decisions pooled) or `macro` (mean of the
+    classes' precisions at each recall). Between thresholds the best precision at that recall or more holds.
+    """
+    sampled = {}
+    for name, actual, score in one_against_rest(truth, probabilities, classes):
+        precision, recall, _ = sk.precision_recall_curve(actual, score)
+        best = np.maximum.accumulate(precision)  # thresholds rise, so recall falls along the arrays
+        sampled[name] = best[::-1][np.searchsorted(recall[::-1], GRID, side="left")]
+    return curve_table(sampled, "recall", "precision")
+
+
+def roc(truth: Ints, probabilities: Floats, classes: Sequence[str]) -> pd.DataFrame:
+    """Sample ROC curves at `GRID` false positive rates: curve, kind, false_positive_rate, recall."""
+    sampled = {}
+    for name, actual, score in one_against_rest(truth, probabilities, classes):
+        false_rate, true_rate, _ = sk.roc_curve(actual, score)
+        sampled[name] = np.interp(GRID, false_rate, true_rate)
+    return curve_table(sampled, "false_positive_rate", "recall")
+
+
+def one_against_rest(
+    truth: Ints, probabilities: Floats, classes: Sequence[str]
+) -> list[tuple[str | None, NDArray[np.bool_], Floats]]:
+    """List the yes-or-no problems: (class name, truth, score) of each class, and None for all pooled."""
+    actual = truth[:, None] == np.arange(len(classes))
+    each = [(name, actual[:, i], probabilities[:, i]) for i, name in enumerate(classes)]
+    return [*each, (None, actual.ravel(), probabilities.ravel())]
+
+
+def curve_table(sampled: dict[str | None, Floats], x: str, y: str) -> pd.DataFrame:
+    """Put curves sampled at `GRID` below each other; the mean of the classes is added."""
+    each = {name: values for name, values in sampled.items() if name is not None}
+    curves = [("macro", "macro", np.mean(list(each.values()), axis=0))]
+    curves += [("micro", "micro", sampled[None]), *((name, "class", each[name]) for name in each)]
+    parts = [
+        pd.DataFrame({"curve": name, "kind": kind, x: GRID, y: values.round(5)})
+        for name, kind, values in curves
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def confused_pairs(matrix: Ints, classes: Sequence[str]) -> pd.DataFrame:

@@ -1,0 +1,44 @@
+"""evaluate: a trained model, split, contract, pixels -> predictions, scores, plot tables, pictures."""
+
+from pathlib import Path
+
+import typer
+
+from handlens import checkpoint, evaluation, manifest, metrics, params
+from handlens.contract import Contract
+from handlens.errors import guarded
+from handlens.pixels import PixelStore
+from handlens.preprocessing import Classifier
+
+
+def main(
+    params_file: Path,
+    model: Path,
+    split: Path,
+    contract_file: Path,
+    pixels: Path,
+    predictions_file: Path,
+    summary: Path,
+    tables: Path,
+    pictures: Path,
+) -> None:
+    """Judge the model in folder `model` on the test photos."""
+    p = params.load(params_file)
+    contract = Contract.load(contract_file)
+    network, card = checkpoint.load(model, contract)
+    rows, store = manifest.read(split), PixelStore(pixels)
+    predictions = evaluation.predict(Classifier(network, contract), store, rows, contract.classes)
+    manifest.write(predictions, predictions_file)
+    judgement = evaluation.judge(
+        predictions, contract.classes, model.name, resamples=p.evaluate.bootstrap, seed=p.seed
+    )
+    cost = evaluation.cost(network, contract, model / checkpoint.WEIGHTS)
+    metrics.write({**judgement.metrics, **cost, "best_epoch": card.best_epoch}, summary)
+    for name, table in judgement.tables.items():
+        metrics.write_points(table, tables / f"{name}.csv")
+    worst = evaluation.worst_mistakes(judgement.test, store, rows, p.evaluate.worst)
+    evaluation.draw(judgement, worst, contract.classes, pictures)
+
+
+if __name__ == "__main__":
+    guarded(lambda: typer.run(main))
