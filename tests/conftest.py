@@ -1,10 +1,13 @@
 """Shared builders: photo tables without pixels, and small real photos on disk."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from handlens import samples
 
 Table = Callable[..., pd.DataFrame]
 
@@ -37,3 +40,11 @@ def photos_table(labels: list[str], **columns: object) -> pd.DataFrame:
 @pytest.fixture
 def make_photos() -> Table:
     return photos_table
+
+
+@pytest.fixture(scope="session")
+def solar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default sample: 2,223 real photos in four class folders, fetched once per session."""
+    folder = tmp_path_factory.mktemp("sample") / "raw"
+    samples.sample("solar", folder)
+    return folder

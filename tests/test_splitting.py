@@ -5,6 +5,7 @@ from conftest import photos_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handlens import splitting
 from handlens.errors import UserError
 from handlens.splitting import PIN_COLUMNS, read_pins, split, summary
 
@@ -89,7 +90,7 @@ def test_users_groups_and_near_duplicates_are_joined():
 def test_pins_decide_and_free_photos_fill_the_rest():
     rows = rows_of(["a"] * 50 + ["b"] * 50)
     first = place(rows)
-    pins = pins_of(path=list(first["path"]), split=list(first["split"]))
+    pins = splitting.pins_of(first, NO_PINS)
     grown = pd.concat([rows, rows_of(["a"] * 150).iloc[100:].assign(slot=range(100, 150))])
     second = place(grown.reset_index(drop=True), pins=pins, seed=99)
     assert list(second["split"][:100]) == list(first["split"])

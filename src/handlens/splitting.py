@@ -62,10 +62,11 @@ def split(
     return placed.reset_index(drop=True)
 
 
-def read_pins(path: Path, known: "pd.Series[str]") -> pd.DataFrame:
+def read_pins(path: Path, known: "pd.Series[str] | None" = None) -> pd.DataFrame:
     """Read `pins.csv`: a header path,split,group, then a row for every photo that the user decided about.
 
-    `known` are the paths of all raw files; a pin of another file, a second one or another header is an error.
+    `known` are the paths of all raw files; a pin of another file is an error, as are a second pin of one
+    photo and another header.
     """
     try:
         pins = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -77,8 +78,9 @@ def read_pins(path: Path, known: "pd.Series[str]") -> pd.DataFrame:
         raise UserError(
             f"{path} has the columns {list(pins.columns)}, expected the first line {','.join(PIN_COLUMNS)}"
         )
+    foreign = pins.iloc[:0] if known is None else pins[~pins["path"].isin(known)]
     for what, wrong in (
-        ("is not among the raw photos", pins[~pins["path"].isin(known)]),
+        ("is not among the raw photos", foreign),
         ("stands there twice", pins[pins["path"].duplicated()]),
     ):
         if len(wrong):
@@ -87,6 +89,14 @@ def read_pins(path: Path, known: "pd.Series[str]") -> pd.DataFrame:
                 "to data/raw, as in data/filter.csv."
             )
     return pins
+
+
+def pins_of(sides: pd.DataFrame, pins: pd.DataFrame) -> pd.DataFrame:
+    """Pin every photo to the side it is on, so that photos that come later cannot move it; keep user groups."""
+    originals = sides.loc[(sides["op"] == "none") & (sides["copy"] == 0), ["path", "split"]]
+    frozen = originals.assign(group=pinned(originals["path"], pins, "group"))
+    others = pins[~pins["path"].isin(frozen["path"])]
+    return pd.concat([others, frozen]).sort_values("path")[PIN_COLUMNS]
 
 
 @dataclass(frozen=True)

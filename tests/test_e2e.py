@@ -1,0 +1,127 @@
+"""Real runs of `dvc repro` on real photos with a tiny model: which stages run, and what comes out."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from project import CLASSES, Project, make_project, solar_photos
+
+pytestmark = pytest.mark.e2e
+
+TABLES = {"filter", "augment", "balance", "stats", "split"}
+MODELS = {f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("small", "other")}
+EVERYTHING = {"check", "scan", *TABLES, *MODELS, "compare", "export@small", "gate"}
+
+
+def fingerprint(folder: Path) -> dict[str, tuple[str, int, int]]:
+    """Content, modification time and mode of every file below `folder`."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+            path.stat().st_mode,
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, solar: Path) -> Project:
+    """A project in which the whole pipeline ran once; every test leaves it as it found it."""
+    project = make_project(tmp_path_factory.mktemp("project"))
+    solar_photos(solar, 24, project.folder / "data/raw")
+    # for the test of exact duplicates; a real photo twice in one class
+    first = next((project.folder / "data/raw/poly ok").iterdir())
+    (first.parent / "again.png").write_bytes(first.read_bytes())
+    before = fingerprint(project.folder / "data/raw")
+    assert project.repro() == EVERYTHING
+    assert fingerprint(project.folder / "data/raw") == before
+    return project
+
+
+def test_second_run_does_nothing(project):
+    assert project.repro() == set()
+
+
+def test_every_raw_file_has_one_row(project):
+    verdict = pd.read_csv(project.folder / "data/filter.csv")
+    raw = project.folder / "data/raw"
+    assert sorted(verdict["path"]) == sorted(p.relative_to(raw).as_posix() for p in raw.rglob("*.png"))
+    assert (verdict["status"] == "exact_duplicate").sum() == 1
+
+
+def test_products_use_chinese_class_names(project):
+    contract = json.loads((project.folder / "data/contract.json").read_text("utf-8"))
+    assert contract["classes"] == sorted(CLASSES.values())
+    predictions = pd.read_csv(project.folder / "data/predictions/small.csv")
+    assert set(CLASSES.values()) <= set(predictions.columns)
+    assert (project.folder / "data/predictions/small.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_split_proves_that_nothing_leaks(project):
+    proof = json.loads((project.folder / "metrics/split.json").read_text())
+    assert proof["leakage"] == 0
+    assert proof["checked_pairs"] > 0
+    sides = pd.read_csv(project.folder / "data/split.csv")
+    assert (sides.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_export_agrees_with_the_trained_model(project):
+    verdict = json.loads((project.folder / "metrics/export/small.json").read_text())
+    assert verdict["passed"] is True
+    assert list((project.folder / "models/small/export").glob("*.onnx"))
+
+
+def test_a_filter_change_runs_what_depends_on_it_and_going_back_is_cached(project):
+    project.change("filter.min_side", 301)
+    result = project.run("dvc", "repro", check=False)
+    assert result.returncode != 0
+    assert "after filtering 0 class" in result.stderr + result.stdout
+    project.change("filter.min_side", 33)
+    # no photo is that small, so that the table stays the same and nothing after it runs
+    assert project.repro() == {"check", "filter"}
+    project.change("filter.min_side", 32)
+    assert project.repro() == set()
+
+
+def test_a_recipe_change_runs_that_model_only(project):
+    project.change("recipes.small.lr", 0.01)
+    assert project.repro() == {"check", "train@small", "evaluate@small", "compare", "export@small", "gate"}
+    project.run("git", "checkout", "params.yaml")
+    assert project.repro() == set()
+
+
+def test_adding_and_removing_a_model(project):
+    project.change("models", ["small", "other", "third"])
+    assert project.repro() == {"check", "train@third", "evaluate@third", "compare", "gate"}
+    board = pd.read_csv(project.folder / "plots/compare.csv")
+    assert set(board["model"]) == {"small", "other", "third"}
+    project.change("models", ["small", "other"])
+    project.repro()
+    board = pd.read_csv(project.folder / "plots/compare.csv")
+    assert set(board["model"]) == {"small", "other"}
+    project.run("git", "checkout", "params.yaml")
+
+
+def test_a_balance_change_retrains_but_opens_no_photo(project):
+    project.change("balance.max_count", 12)
+    stages = project.repro()
+    assert "scan" not in stages
+    assert {"balance", "stats", "split", "train@small", "train@other"} <= stages
+    assert not stages & {"filter", "augment"}
+    project.run("git", "checkout", "params.yaml")
+    assert project.repro() == set()
+
+
+def test_wrong_parameters_stop_at_check(project):
+    project.change("train.epocs", 3)
+    result = project.run("dvc", "repro", check=False)
+    assert result.returncode != 0
+    said = result.stdout + result.stderr
+    assert "train.epocs is not a parameter; did you mean epochs?" in said
+    assert "Traceback" not in said
+    project.run("git", "checkout", "params.yaml")
+    assert project.repro() == set()
