@@ -55,6 +55,7 @@ def save(folder: Path, network: nn.Module, card: Card) -> None:
     tensors = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     partial = folder / (WEIGHTS + ".partial")
     save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+    partial.chmod(0o644)  # safetensors makes files that only their owner may read
     partial.replace(folder / WEIGHTS)
     partial = folder / (CARD + ".partial")
     partial.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")

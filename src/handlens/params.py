@@ -138,6 +138,12 @@ class Params(Section):
     export: Export
     gate: Gate
 
+    def recipe(self, name: str) -> Recipe:
+        """Return the recipe `name`; an unknown one is a `UserError`."""
+        if name not in self.recipes:
+            raise UserError(f"recipes has no {name!r}{did_you_mean(name, list(self.recipes))}")
+        return self.recipes[name]
+
     @model_validator(mode="after")
     def fit_together(self) -> "Params":
         """Refuse combinations that cannot work, before anything runs."""
