@@ -19,6 +19,7 @@ from handlens.sections import Score, Section, Share
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Op = Literal["hflip", "vflip"]
+Cost = Literal["params", "macs", "weights_mb", "latency_ms"]
 Kind = Literal["fp32", "fp16", "int8_weights", "int8"]
 
 
@@ -89,9 +90,10 @@ class Evaluate(Section):
 
 
 class Compare(Section):
-    """How the winner is named."""
+    """How the winner is named: by a validation score, among the models that keep `limits`."""
 
     winner_by: Literal["accuracy", "macro_f1"]
+    limits: dict[Cost, Annotated[float, Field(gt=0)]]
 
 
 class Limits(Section):
