@@ -10,20 +10,20 @@ import numpy as np
 import onnx
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from handlens import metrics
 from handlens.checkpoint import Card
 from handlens.contract import Contract
-from handlens.errors import UserError
 from handlens.export import golden, latency, parity, runtime
 from handlens.export.golden import Golden
 from handlens.export.latency import Latency
 from handlens.export.metadata import Metadata
-from handlens.export.onnx import convert, fp16, int8_weights, to_bytes
+from handlens.export.onnx import convert, to_bytes
+from handlens.export.packing import fp16, int8_weights
 from handlens.export.parity import Limits, Parity, Probabilities
 from handlens.export.quantization import int8
-from handlens.pixels import Pixels, PixelStore, chunks
+from handlens.export.reference import Reference, eager, in_turn, photos_of, predict, reference
+from handlens.pixels import Pixels, PixelStore
 from handlens.preprocessing import Classifier
 
 BATCH = 64
@@ -34,19 +34,9 @@ Maker = Callable[[onnx.ModelProto, Pixels], onnx.ModelProto]
 KINDS: dict[str, Maker] = {
     "fp32": lambda model, calibration: model,
     "fp16": lambda model, calibration: fp16(model),
-    "int8_weights": lambda model, calibration: int8_weights(model),
+    "int8_weights": int8_weights,
     "int8": int8,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class TestSet:
-    """All test photos: where they lie, their class indices, the trained model's probabilities."""
-
-    photos: pd.DataFrame
-    slots: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    trained: Probabilities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +45,7 @@ class File:
 
     kind: str
     content: bytes
+    probabilities: Probabilities  # of all test photos
     parity: Parity
     misses: tuple[str, ...]
 
@@ -74,90 +65,33 @@ def describe(card: Card, weights: Path) -> Metadata:
     )
 
 
-def photos_of(rows: pd.DataFrame, side: str) -> pd.DataFrame:
-    """Give each photo of one side once, without flips, in the order of photo_id."""
-    chosen = rows[(rows["split"] == side) & (rows["op"] == "none")]
-    return chosen.drop_duplicates("photo_id").sort_values("photo_id", ignore_index=True)
-
-
-def in_turn(labels: pd.Series, count: int) -> NDArray[np.int64]:
-    """Choose up to `count` positions, the classes in turn, each class in the order given.
-
-    Rows ordered by photo_id, a hash of the path, make this a draw that stays when photos are added.
-    """
-    turn = labels.groupby(labels.to_numpy()).cumcount().to_numpy()
-    order = np.lexsort((labels.to_numpy(str), turn))
-    return np.sort(order[:count])
-
-
-def predict(
-    model: Callable[[Pixels], Probabilities], store: PixelStore, slots: NDArray[np.int64]
-) -> Probabilities:
-    """Predict the photos in `slots`, batch by batch."""
-    return np.concatenate([model(batch) for _, batch in chunks(store, slots, BATCH)])
-
-
-def eager(classifier: Classifier) -> Callable[[Pixels], Probabilities]:
-    """Make a prediction function of a PyTorch classifier in eval mode."""
-
-    @torch.inference_mode()
-    def run(batch: Pixels) -> Probabilities:
-        return np.asarray(classifier(torch.from_numpy(batch)).numpy(), np.float32)
-
-    return run
-
-
-def test_set(
-    classifier: Classifier, classes: Sequence[str], rows: pd.DataFrame, store: PixelStore
-) -> TestSet:
-    """Predict all test photos with the trained model; no test photo at all is a `UserError`."""
-    photos = photos_of(rows, "test")
-    if photos.empty:
-        raise UserError("no photo is on the test side of the split. Raise split.test in params.yaml.")
-    slots = photos["slot"].to_numpy(np.int64)
-    index = {name: number for number, name in enumerate(classes)}
-    return TestSet(
-        photos=photos,
-        slots=slots,
-        labels=photos["label"].map(index).to_numpy(np.int64),
-        trained=predict(eager(classifier), store, slots),
-    )
-
-
 def make(
     classifier: Classifier, metadata: Metadata, kinds: Iterable[str], calibration: Pixels
 ) -> dict[str, bytes]:
     """Convert a classifier once, then derive the file of each kind."""
     graph = convert(classifier, metadata.contract.store_size)
-    return {
-        kind: to_bytes(KINDS[kind](graph, calibration), replace(metadata, kind=kind))
-        for kind in kinds
-    }
+    return {kind: to_bytes(KINDS[kind](graph, calibration), replace(metadata, kind=kind)) for kind in kinds}
 
 
 def check(
-    kind: str, content: bytes, contract: Contract, test: TestSet, store: PixelStore, limits: Limits
+    kind: str, content: bytes, contract: Contract, test: Reference, store: PixelStore, limits: Limits
 ) -> File:
     """Load a file as a phone would and compare it with the trained model on every test photo."""
     exported = runtime.load(content, kind, threads=1)
-    probabilities = predict(exported.predict, store, test.slots)
-    found = parity.compare(
-        test.trained,
-        parity.by_name(probabilities, exported.classes, contract.classes),
-        test.labels,
-    )
+    given = predict(exported.predict, store, test.slots)
+    probabilities = parity.by_name(given, exported.classes, contract.classes)
+    found = parity.compare(test.trained, probabilities, test.labels)
     wrong = parity.contract_misses(exported.metadata.contract, contract)
     return File(
         kind=kind,
         content=content,
+        probabilities=probabilities,
         parity=found,
         misses=(*wrong, *parity.misses(found, limits)),
     )
 
 
-def time_files(
-    files: Sequence[File], classifier: Classifier, pixels: Pixels
-) -> dict[str, Latency]:
+def time_files(files: Sequence[File], classifier: Classifier, pixels: Pixels) -> dict[str, Latency]:
     """Time one photo (1, store, store, 3) on one thread, by every file and by PyTorch ("eager")."""
     calls: dict[str, Callable[[], object]] = {"eager": partial(eager(classifier), pixels)}
     for file in files:
@@ -172,17 +106,18 @@ def time_files(
 
 
 def golden_vectors(
-    test: TestSet, classes: Sequence[str], store: PixelStore, count: int
+    test: Reference, files: Sequence[File], classes: Sequence[str], store: PixelStore, count: int
 ) -> Golden:
-    """Take `count` test photos, the classes in turn, with the trained model's probabilities."""
+    """Take `count` test photos, the classes in turn, with what the model and its files say of them."""
     chosen = in_turn(test.photos["label"], count)
     photos = test.photos.iloc[chosen]
+    shipped = {file.kind: file.probabilities[chosen] for file in files if not file.misses}
     return Golden(
         paths=tuple(photos["path"]),
         labels=tuple(photos["label"]),
         classes=tuple(classes),
         pixels=store.take(test.slots[chosen]),
-        probabilities=test.trained[chosen],
+        probabilities={"trained": test.trained[chosen], **shipped},
     )
 
 
@@ -213,14 +148,13 @@ def export(
     training = photos_of(rows, "train")
     chosen = training["slot"].to_numpy(np.int64)[in_turn(training["label"], calibration)]
     made = make(classifier, metadata, limits, store.take(chosen))
-    test = test_set(classifier, classes, rows, store)
+    test = reference(classifier, classes, rows, store)
     files = tuple(
-        check(kind, content, metadata.contract, test, store, limits[kind])
-        for kind, content in made.items()
+        check(kind, content, metadata.contract, test, store, limits[kind]) for kind, content in made.items()
     )
     return Exports(
         files=files,
-        vectors=golden_vectors(test, classes, store, vectors),
+        vectors=golden_vectors(test, files, classes, store, vectors),
         times=time_files(files, classifier, store.take(test.slots[:1])),
     )
 

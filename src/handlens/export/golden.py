@@ -1,12 +1,13 @@
 """Golden vectors: test photos as the bytes that enter a model and the probabilities that must come out.
 
-Two files that any language reads: `golden.bin` holds two raw arrays, `golden.json` says where they are
-(`dtype`, `shape`, `offset` in bytes; little-endian, last index fastest) and names the photos. A runtime, a
-page or a phone that feeds `pixels` to a file must get these `probabilities`, the trained model's, within the
-limits of the file's kind (fp32: the same class and 1e-4).
+Two files that any language reads. `golden.bin` holds raw arrays, `golden.json` says where they are (`dtype`,
+`shape`, `offset` in bytes; little-endian, last index fastest) and names the photos. The arrays are `pixels`,
+the trained model's probabilities `trained`, and what every file of the folder gives, under its kind. A
+runtime, a page or a phone that feeds `pixels` to a file must get that file's array to `TOLERANCE`.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,35 +19,38 @@ from handlens.errors import UserError
 from handlens.pixels import Pixels
 
 JSON, BIN = "golden.json", "golden.bin"
+TOLERANCE = {"fp32": 1e-4, "fp16": 1e-4, "int8_weights": 1e-4, "int8": 0.05}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Golden:
-    """N photos: `pixels` (N, store, store, 3) and the trained model's `probabilities` (N, classes)."""
+    """N photos: `pixels` (N, store, store, 3) and `probabilities` (N, classes), "trained" and per kind."""
 
     paths: tuple[str, ...]  # relative to the raw folder
     labels: tuple[str, ...]
     classes: tuple[str, ...]  # names of the probabilities
     pixels: Pixels
-    probabilities: NDArray[np.float32]
+    probabilities: Mapping[str, NDArray[np.float32]]
 
 
 def write(golden: Golden, folder: Path) -> None:
     """Write both files, the same bytes for the same vectors."""
     arrays: dict[str, Any] = {}
     content = b""
-    for name, array in (("pixels", golden.pixels), ("probabilities", golden.probabilities)):
+    held: dict[str, NDArray[Any]] = {"pixels": golden.pixels, **golden.probabilities}
+    for name, array in held.items():
         plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         arrays[name] = {"dtype": array.dtype.name, "shape": array.shape, "offset": len(content)}
         content += plain.tobytes()
     photos = [
         {"path": path, "label": label, "predicted": golden.classes[int(top)]}
         for path, label, top in zip(
-            golden.paths, golden.labels, golden.probabilities.argmax(axis=1), strict=True
+            golden.paths, golden.labels, golden.probabilities["trained"].argmax(axis=1), strict=True
         )
     ]
     description = {
         "classes": golden.classes,
+        "tolerance": {kind: TOLERANCE[kind] for kind in golden.probabilities if kind != "trained"},
         "arrays": arrays,
         "photos": photos,
     }
@@ -67,7 +71,8 @@ def read(folder: Path) -> Golden:
         paths=tuple(photo["path"] for photo in description["photos"]),
         labels=tuple(photo["label"] for photo in description["photos"]),
         classes=tuple(description["classes"]),
-        **arrays,
+        pixels=arrays.pop("pixels"),
+        probabilities=arrays,
     )
 
 

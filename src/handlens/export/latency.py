@@ -15,9 +15,7 @@ class Latency:
     p95: float
 
 
-def measure(
-    calls: Mapping[str, Callable[[], object]], *, rounds: int, warmup: int
-) -> dict[str, Latency]:
+def measure(calls: Mapping[str, Callable[[], object]], *, rounds: int, warmup: int) -> dict[str, Latency]:
     """Time every call `rounds` times after `warmup` untimed rounds.
 
     The calls take turns, so that whatever else the machine does falls on all of them alike: quote the ratio
@@ -31,8 +29,6 @@ def measure(
             if number >= warmup:
                 seconds[name].append(time.perf_counter() - start)
     return {
-        name: Latency(
-            median=float(np.median(taken)) * 1000, p95=float(np.percentile(taken, 95)) * 1000
-        )
+        name: Latency(median=float(np.median(taken)) * 1000, p95=float(np.percentile(taken, 95)) * 1000)
         for name, taken in seconds.items()
     }

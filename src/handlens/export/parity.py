@@ -39,9 +39,7 @@ class Limits:
     max_accuracy_drop: float
 
 
-def by_name(
-    probabilities: Probabilities, names: Sequence[str], wanted: Sequence[str]
-) -> Probabilities:
+def by_name(probabilities: Probabilities, names: Sequence[str], wanted: Sequence[str]) -> Probabilities:
     """Order the columns, named `names`, as `wanted`.
 
     Raises `UserError` when the two do not hold the same names.
@@ -55,9 +53,7 @@ def by_name(
     return probabilities[:, [list(names).index(name) for name in wanted]]
 
 
-def compare(
-    trained: Probabilities, exported: Probabilities, labels: NDArray[np.int64]
-) -> Parity:
+def compare(trained: Probabilities, exported: Probabilities, labels: NDArray[np.int64]) -> Parity:
     """Compare two predictions (N, C) of the same N >= 1 photos with class indices `labels` (N,).
 
     A probability that is not a number counts as the largest difference there is, 1.
@@ -83,9 +79,7 @@ def misses(parity: Parity, limits: Limits) -> list[str]:
     drop = parity.accuracy_trained - parity.accuracy
     found = []
     if parity.agreement < limits.min_agreement:
-        found.append(
-            f"agreement {parity.agreement:.4f} is below min_agreement {limits.min_agreement:g}"
-        )
+        found.append(f"agreement {parity.agreement:.4f} is below min_agreement {limits.min_agreement:g}")
     if parity.max_difference > limits.max_difference:
         found.append(
             f"a probability differs by {parity.max_difference:.2g}, "

@@ -12,6 +12,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from handlens.export.packing import copy_of
 from handlens.pixels import Pixels
 
 BATCH = 16
@@ -37,10 +38,12 @@ def int8(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
     overflow with 8. Normalisation before the first convolution and softmax stay float32.
     """
     (entry,) = [item.name for item in model.graph.input]
+    prepared = copy_of(model)  # quantize_static moves the weights of its input into a file
+    onnx.helper.set_model_props(prepared, {"onnx.infer": "onnxruntime.quant"})  # needs no optimising first
     with TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(
-            model,
+            prepared,
             path,
             Photos(calibration, entry),
             quant_format=QuantFormat.QDQ,

@@ -1,0 +1,150 @@
+"""Smaller files of the same network: weights stored in 16 or 8 bits, arithmetic in float32.
+
+A stored weight is followed by the nodes that turn it back into float32. Every onnxruntime folds these away
+when it loads the file (constant folding), so speed and result are those of float32 with rounded weights, on
+every device and without a session option; DequantizeLinear, the usual node, is not folded unless
+`session.disable_quant_qdq` is set and is 2 times slower then.
+"""
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from handlens.pixels import Pixels
+
+LEAST_FAN_IN = 64  # weights per output channel below which a tensor is small and 8 bits hurt
+BATCH = 16
+
+Array = NDArray[np.float32]
+
+
+def fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store the weights as float16: half the file."""
+    small = copy_of(model)
+    for node in weighted(small):
+        store_half(small, initializer(small, node.input[1]))
+    return small
+
+
+def int8_weights(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
+    """Store the weights as int8 with one scale per output channel: a quarter of the file.
+
+    Depthwise and first convolutions, few weights that matter most, become float16. What rounding adds to a
+    channel's output on average over the `calibration` photos (N, store, store, 3) is taken off its bias
+    (bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2).
+    """
+    small = copy_of(model)
+    nodes = weighted(small)
+    means = channel_means(model, {node.input[0] for node in nodes}, calibration)
+    for node in nodes:
+        tensor = initializer(small, node.input[1])
+        if np.prod(tensor.dims[1:]) < LEAST_FAN_IN:
+            store_half(small, tensor)
+            continue
+        exact = numpy_helper.to_array(tensor)
+        rounded, scale = quantise(exact)
+        store_int8(small, tensor, rounded, scale)
+        error = shift(rounded * scale - exact, means[node.input[0]])
+        bias = initializer(small, node.input[2])
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) - error, bias.name))
+    return small
+
+
+def weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Find the convolutions and linear layers with constant weights (out, ...) and a constant bias."""
+    constant = {tensor.name for tensor in model.graph.initializer}
+    return [
+        node
+        for node in model.graph.node
+        if (node.op_type == "Conv" or (node.op_type == "Gemm" and transposed(node)))
+        and len(node.input) == 3
+        and {*node.input[1:]} <= constant
+    ]
+
+
+def transposed(node: onnx.NodeProto) -> bool:
+    """Tell whether a Gemm keeps its weights as (out, in), as PyTorch's Linear does."""
+    return any(attribute.name == "transB" and attribute.i == 1 for attribute in node.attribute)
+
+
+def channel_means(
+    model: onnx.ModelProto, names: set[str], calibration: Pixels
+) -> dict[str, NDArray[np.float64]]:
+    """Average the tensors `names` (N, channels, ...) per channel over the calibration photos."""
+    probe = copy_of(model)
+    wanted = sorted(names)
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
+    sums = dict.fromkeys(wanted, np.zeros(1))
+    for start in range(0, len(calibration), BATCH):
+        batch = calibration[start : start + BATCH]
+        for name, values in zip(wanted, session.run(wanted, {"pixels": batch}), strict=True):
+            per_photo = values.mean(axis=tuple(range(2, values.ndim)), dtype=np.float64)
+            sums[name] = sums[name] + per_photo.sum(axis=0)
+    return {name: total / len(calibration) for name, total in sums.items()}
+
+
+def quantise(values: Array) -> tuple[NDArray[np.int8], Array]:
+    """Round weights (out, ...) to int8 with a scale (out, 1, ...) such that values ~ scale * int8.
+
+    Symmetric, -127..127, zero point 0 (Krishnamoorthi 2018, arXiv:1806.08342, section 2.2). A channel of
+    zeros gets scale 1.
+    """
+    peak = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+    scale = np.where(peak > 0, peak / 127, 1).astype(np.float32)
+    return np.rint(values / scale).astype(np.int8), scale
+
+
+def shift(error: Array, mean: NDArray[np.float64]) -> Array:
+    """Give what an error of the weights (out, in / groups, ...) adds to the outputs (out,) on average.
+
+    `mean` (in,) is the layer's average input per channel. Borders padded with zeros are left out of account.
+    """
+    per_input = error.reshape(*error.shape[:2], -1).sum(axis=2)
+    groups = len(mean) // per_input.shape[1]
+    by_group = per_input.reshape(groups, -1, per_input.shape[1])
+    added: NDArray[np.float64] = np.einsum("goi,gi->go", by_group, mean.reshape(groups, -1))
+    return added.reshape(-1).astype(np.float32)
+
+
+def initializer(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
+    """Find a constant by name."""
+    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+
+
+def store_half(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    """Keep a tensor as float16."""
+    name, values = tensor.name, numpy_helper.to_array(tensor).astype(np.float16)
+    tensor.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
+    prepend(model, [to_float(f"{name}.half", name)])
+
+
+def store_int8(
+    model: onnx.ModelProto, tensor: onnx.TensorProto, rounded: NDArray[np.int8], scale: Array
+) -> None:
+    """Keep a tensor as int8 and its scale."""
+    name = tensor.name
+    tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.int8"))
+    model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
+    scaled = onnx.helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name])
+    prepend(model, [to_float(f"{name}.int8", f"{name}.float"), scaled])
+
+
+def to_float(stored: str, name: str) -> onnx.NodeProto:
+    """Make the node that turns `stored` into the float32 tensor `name`."""
+    return onnx.helper.make_node("Cast", [stored], [name], to=onnx.TensorProto.FLOAT)
+
+
+def prepend(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    """Put nodes before all others, in order."""
+    for position, node in enumerate(nodes):
+        model.graph.node.insert(position, node)
+
+
+def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy a model."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
