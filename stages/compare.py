@@ -31,7 +31,11 @@ def main(
         )
         curves.append(metrics.read_points(train_curves / f"{name}.csv", f"dvc repro train@{name}"))
     table = comparison.leaderboard(
-        scores, outcomes, winner_by=p.compare.winner_by, limits=dict(p.compare.limits), seed=p.seed
+        scores,
+        outcomes,
+        winner_by=p.compare.winner_by,
+        limits={str(cost): limit for cost, limit in p.compare.limits.items()},
+        seed=p.seed,
     )
     metrics.write(comparison.summary(table, p.compare.winner_by), summary)
     metrics.write_points(table, table_file)

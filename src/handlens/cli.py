@@ -1,11 +1,14 @@
 """The console command `handlens`. Heavy modules are imported inside the commands that need them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handlens.errors import guarded
+from handlens.errors import UserError, fail, guarded
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -90,6 +93,72 @@ def pin(split: Path = Path("data/split.csv"), pins: Path = Path("pins.csv")) -> 
     table = splitting.pins_of(sides, splitting.read_pins(pins))
     table.to_csv(pins, index=False, lineterminator="\n")
     typer.echo(f"{len(table)} photos are pinned in {pins}. Commit that file, then add photos.")
+
+
+@app.command()
+def compare(
+    table: Path = Path("plots/compare.csv"),
+    at: Annotated[str | None, typer.Option(help="a Git revision: show its leaderboard")] = None,
+    markdown: Annotated[bool, typer.Option("--md", help="as Markdown, for a pull request")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="a list of objects, for programs")] = False,
+) -> None:
+    """Show the leaderboard: a row per model, the winner first."""
+    from handlens import boards, metrics, revisions
+
+    read = revisions.present if at is None else revisions.reader(at)
+    rows = metrics.read_points(table, "dvc repro", read=read)
+    if markdown:
+        typer.echo(boards.leaderboard_markdown(rows), nl=False)
+    elif as_json:
+        typer.echo(boards.leaderboard_json(rows), nl=False)
+    else:
+        show(boards.leaderboard(rows))
+
+
+@app.command()
+def gate(
+    params_file: Annotated[Path, typer.Option("--params")] = Path("params.yaml"),
+    metrics: Annotated[Path, typer.Option(help="folder of the metrics")] = Path("metrics"),
+    plots: Annotated[Path, typer.Option(help="folder of the plot tables")] = Path("plots"),
+    lock: Annotated[Path, typer.Option(help="what the metrics must belong to")] = Path("dvc.lock"),
+    against: Annotated[str | None, typer.Option(help="a Git revision: judge gate.max_drop too")] = None,
+    markdown: Annotated[bool, typer.Option("--md", help="as Markdown, for a pull request")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
+) -> None:
+    """Judge the winner by the rules of gate: in params.yaml. Exit code 0: pass, 1: fail, 2: cannot judge."""
+    from handlens import boards, evidence, gating, params, revisions, staleness
+
+    sources = evidence.Sources.of(metrics, plots)
+    try:
+        p = params.load(params_file).gate
+        found = evidence.collect(sources)
+        found = found.without(staleness.outdated(found.files(), lock, params_file))
+        rules = gating.judge(found, **p.model_dump(exclude={"max_drop"}))
+        if against is not None:
+            before = evidence.collect(sources, read=revisions.reader(against))
+            rules += gating.judge_drops(found, before, p.max_drop, against)
+    except UserError as error:
+        fail(str(error), code=gating.EXIT_CODES["cannot judge"])
+    winner = found.winner
+    if markdown:
+        typer.echo(boards.verdict_markdown(rules, winner), nl=False)
+    elif as_json:
+        typer.echo(gating.to_json(rules, winner), nl=False)
+    else:
+        show(boards.verdict(rules))
+        for rule in rules:
+            if rule.verdict != "pass":
+                typer.echo(f"- {gating.sentence(rule)}")
+        typer.echo(f"{gating.verdict_of(rules)}: {winner}")
+    raise typer.Exit(gating.EXIT_CODES[gating.verdict_of(rules)])
+
+
+def show(table: "Table") -> None:
+    """Print a table; into a file or pipe it is as wide as it needs to be."""
+    from rich.console import Console
+
+    console = Console()
+    console.print(table) if console.is_terminal else Console(width=200).print(table)
 
 
 def report(counts: dict[str, int], folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What DVC compares: metrics (flat JSON) and plot tables (CSV, without a byte order mark)."""
 
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from handlens.errors import UserError
+from handlens.revisions import Read, present
 
 Value = float | int | str | bool | None
 
@@ -29,11 +31,12 @@ def write_points(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
 
 
-def read_points(path: Path, command: str) -> pd.DataFrame:
+def read_points(path: Path, command: str, *, read: Read = present) -> pd.DataFrame:
     """Read a plot table, names as text; `command` is what makes the file when it is missing."""
     names = dict.fromkeys(["model", "split", "class", "actual", "predicted", "photo_id"], str)
     try:
-        return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+        text = io.StringIO(read(path))
+        return pd.read_csv(text, dtype=names, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise UserError(f"{path} is missing. Run '{command}' to make it.") from None
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -117,8 +117,10 @@ class Gate(Section):
     """Floors and limits of the winner."""
 
     floors: dict[str, Score]
+    ceilings: dict[str, Annotated[float, Field(ge=0)]]
     class_recall: Score | None
     class_recall_of: dict[str, Score]
+    export_ceilings: dict[str, Annotated[float, Field(ge=0)]]
     max_drop: dict[str, Score]
 
 
