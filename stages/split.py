@@ -38,7 +38,7 @@ def main(
     mean, std = normalization.mean_std(sides[sides["split"] == "train"])
     sides = sides.drop(columns=["pixels", *normalization.SUMS])
     contract = Contract(
-        classes=tuple(sorted(set(sides["label"]))),
+        classes=tuple(sorted(sides["label"].unique())),
         store_size=p.scan.store_size,
         input_size=p.input_size,
         fit=p.scan.fit,

@@ -64,5 +64,6 @@ class Contract(BaseModel):
 
 def split_hash(rows: pd.DataFrame) -> str:
     """Name a split: sha256 over the sorted lines photo_id, label, op, copy, split."""
-    keys = rows[["photo_id", "label", "op", "copy", "split"]].astype(str).agg("\t".join, axis=1)
+    columns = [rows[name].astype(str) for name in ("photo_id", "label", "op", "copy", "split")]
+    keys = columns[0].str.cat(columns[1:], sep="\t")
     return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()

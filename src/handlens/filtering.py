@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from handlens.errors import UserError
@@ -58,7 +57,7 @@ def filter_photos(
 
 def require_known_classes(photos: pd.DataFrame, classes: list[str] | None) -> None:
     """Refuse a class list that names folders that do not exist."""
-    found = sorted(set(photos["label"]) - {""})
+    found = sorted(set(photos["label"].unique()) - {""})
     missing = [name for name in classes or [] if name not in found]
     if missing:
         raise UserError(
@@ -106,21 +105,28 @@ def mark_conflicts(
 ) -> None:
     """Handle near-duplicate groups whose kept photos lie in several classes."""
     kept = verdict[verdict["status"] == "ok"].assign(group=group)
-    labels = kept.groupby("group")["label"].nunique()
-    for number in labels.index[labels > 1]:
-        members = kept[kept["group"] == number]
-        if policy == "stop":
-            raise UserError(
-                f"the same photo lies in several classes: {', '.join(members['path'])}. Keep it in one "
-                "class folder, or set filter.conflicting_labels to drop or majority."
-            )
-        counts = members["label"].value_counts()
-        winner = counts.index[0] if policy == "majority" and counts.iloc[0] > counts.iloc[1] else None
-        losers = members[members["label"] != winner]
-        for row, path in losers["path"].items():
-            others = members.loc[(members["path"] != path), "path"]
-            verdict.loc[row, "status"] = "conflicting_label"
-            verdict.loc[row, "detail"] = f"same photo as {', '.join(others)}"
+    members = kept[kept.groupby("group")["label"].transform("nunique") > 1]
+    if members.empty:
+        return
+    paths = members.groupby("group")["path"].agg(", ".join)
+    if policy == "stop":
+        raise UserError(
+            f"{len(paths)} photo(s) lie in several classes, first: {paths.iloc[0]}. Keep each in one class "
+            "folder, or set filter.conflicting_labels to drop or majority."
+        )
+    losers = members if policy == "drop" else members[~in_majority(members)]
+    verdict.loc[losers.index, "status"] = "conflicting_label"
+    verdict.loc[losers.index, "detail"] = "one photo in several classes: " + losers["group"].map(paths)
+
+
+def in_majority(members: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell which members carry the label that most of their group carries; nobody wins a tie."""
+    votes = members.groupby(["group", "label"])["path"].transform("size")
+    most = votes.groupby(members["group"]).transform("max")
+    leading = members.assign(leads=votes == most)
+    leaders = leading[leading["leads"]].groupby("group")["label"].nunique()
+    alone: pd.Series[bool] = leading["leads"] & (leading["group"].map(leaders) == 1)
+    return alone
 
 
 def mark_repeats(verdict: pd.DataFrame, sha256: "pd.Series[str]") -> None:
@@ -134,7 +140,7 @@ def mark_repeats(verdict: pd.DataFrame, sha256: "pd.Series[str]") -> None:
 
 def require_two_classes(verdict: pd.DataFrame) -> None:
     """Refuse to go on with nothing to tell apart."""
-    left = sorted(set(verdict.loc[verdict["status"] == "ok", "label"]))
+    left = sorted(verdict.loc[verdict["status"] == "ok", "label"].unique())
     if len(left) < 2:
         counts = verdict["status"].value_counts()
         reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items())
@@ -149,5 +155,5 @@ def summary(verdict: pd.DataFrame) -> dict[str, int]:
     counts = verdict["status"].value_counts()
     reasons = {str(reason): int(counts[reason]) for reason in sorted(counts.index) if reason != "ok"}
     kept = int(counts.get("ok", 0))
-    classes = int(np.unique(verdict.loc[verdict["status"] == "ok", "label"]).size)
+    classes = verdict.loc[verdict["status"] == "ok", "label"].nunique()
     return {"photos": len(verdict), "kept": kept, "classes": classes, **reasons}

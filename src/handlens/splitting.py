@@ -49,7 +49,7 @@ def split(
     require_sane_pins(pins, folds)
     original = ((rows["op"] == "none") & (rows["copy"] == 0)).to_numpy()
     unit = units(rows["path"], groups, pins)
-    classes = sorted(set(rows["label"]))
+    classes = sorted(rows["label"].unique())
     table = count_units(rows[original], unit[original], classes, seed)
     plan = make_plan(table.counts.sum(axis=0), classes, val, test, folds)
     fixed = pinned_sides(rows["path"], unit, table.units, pins)
@@ -123,8 +123,11 @@ def require_sane_pins(pins: pd.DataFrame, folds: int | None) -> None:
 
 def pinned(paths: "pd.Series[str]", pins: pd.DataFrame, column: str) -> NDArray[np.object_]:
     """Look up what `pins` says of each path in `column`; empty where it says nothing."""
-    said = dict(zip(pins["path"], pins[column], strict=True))
-    return np.array([said.get(path, "") for path in paths], dtype=object)
+    said = pins.loc[pins[column] != "", ["path", column]].set_index("path")[column]
+    if said.empty:
+        return np.full(len(paths), "", dtype=object)
+    found: NDArray[np.object_] = paths.map(said).fillna("").to_numpy(dtype=object)
+    return found
 
 
 def units(paths: "pd.Series[str]", groups: "pd.Series[int]", pins: pd.DataFrame) -> Ints:
@@ -156,7 +159,7 @@ def count_units(rows: pd.DataFrame, unit: Ints, classes: list[str], seed: int) -
     first = pd.DataFrame({"unit": unit, "rank": rank(rows["photo_id"], seed, "split")})
     order = first.groupby("unit")["rank"].min().sort_values(kind="stable")
     place = pd.Series(np.arange(len(order)), index=order.index)
-    counts = np.zeros((len(order), len(classes)), np.int64)
+    counts: Ints = np.zeros((len(order), len(classes)), np.int64)
     np.add.at(counts, (place.reindex(unit).to_numpy(), label), 1)
     return UnitTable(order.index.to_numpy(np.int64), counts)
 
@@ -210,18 +213,29 @@ def allocate(table: UnitTable, plan: Plan, fixed: Ints, classes: list[str]) -> I
     missing = plan.targets.copy()
     for side in range(len(plan.sides)):
         missing[side] -= counts[fixed == side].sum(axis=0)
-    size = counts.sum(axis=1)
-    large = np.flatnonzero((fixed < 0) & (size > 1))
-    for u in large[np.argsort(-size[large], kind="stable")]:
-        # how much a side's squared distance from its targets shrinks when it takes this unit
-        gain = (counts[u] * (2 * missing - counts[u])).sum(axis=1)
-        sides[u] = int(gain.argmax())
-        missing[sides[u]] -= counts[u]
+    place_large(sides, missing, counts)
     for c in range(len(classes)):
         singles = np.flatnonzero((sides < 0) & (counts[:, c] == 1))
         sides[singles] = np.repeat(np.arange(len(plan.sides)), quotas(missing[:, c], len(singles)))
     repair(sides, counts, fixed, plan, classes)
     return sides
+
+
+def place_large(sides: Ints, missing: Ints, counts: Ints) -> None:
+    """Give free units of several photos, the largest first, to the side that misses most of what they hold."""
+    size = counts.sum(axis=1)
+    large = np.flatnonzero((sides < 0) & (size > 1))
+    large = large[np.argsort(-size[large], kind="stable")]
+    mixed = (counts[large] > 0).sum(axis=1) > 1
+    main_class = counts[large].argmax(axis=1)
+    for u, several, c in zip(large, mixed, main_class, strict=True):
+        if several:  # how much a side's squared distance from its targets shrinks when it takes this unit
+            side = int((counts[u] * (2 * missing - counts[u])).sum(axis=1).argmax())
+            missing[side] -= counts[u]
+        else:  # the same, for one class
+            side = int(missing[:, c].argmax())
+            missing[side, c] -= size[u]
+        sides[u] = side
 
 
 def quotas(missing: Ints, photos: int) -> Ints:
