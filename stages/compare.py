@@ -1,8 +1,7 @@
-"""compare: the scores, outcomes and curves of the models in params.yaml -> leaderboard and winner."""
+"""compare: scores, plot tables and curves of the models in params.yaml -> leaderboard, winner, pictures."""
 
 from pathlib import Path
 
-import pandas as pd
 import typer
 
 from handlens import comparison, figures, metrics, params
@@ -17,29 +16,35 @@ def main(
     train_curves: Path,
     summary: Path,
     table_file: Path,
+    point_folder: Path,
     pictures: Path,
 ) -> None:
     """Compare the models that `models` lists, no others."""
     p = params.load(params_file)
-    scores, outcomes, curves = {}, {}, []
+    scores, tables = {}, {}
     for name in p.models:
         trained = metrics.read(train_metrics / f"{name}.json", f"dvc repro train@{name}")
         judged = metrics.read(evaluate_metrics / f"{name}.json", f"dvc repro evaluate@{name}")
         scores[name] = {**judged, "train_seconds": trained["seconds"]}
-        outcomes[name] = metrics.read_points(
-            evaluate_tables / name / "outcomes.csv", f"dvc repro evaluate@{name}"
-        )
-        curves.append(metrics.read_points(train_curves / f"{name}.csv", f"dvc repro train@{name}"))
+        tables[name] = {
+            kind: metrics.read_points(evaluate_tables / name / f"{kind}.csv", f"dvc repro evaluate@{name}")
+            for kind in comparison.TABLES
+        }
+        curves = train_curves / f"{name}.csv"
+        tables[name]["curves"] = metrics.read_points(curves, f"dvc repro train@{name}")
     table = comparison.leaderboard(
         scores,
-        outcomes,
+        {name: found["outcomes"] for name, found in tables.items()},
         winner_by=p.compare.winner_by,
         limits={str(cost): limit for cost, limit in p.compare.limits.items()},
         seed=p.seed,
     )
+    points = comparison.points(tables, table)
     metrics.write(comparison.summary(table, p.compare.winner_by), summary)
     metrics.write_points(table, table_file)
-    figures.curves(pd.concat(curves, ignore_index=True), pictures / "curves.png")
+    for kind, rows in points.items():
+        metrics.write_points(rows, point_folder / f"{kind}.csv")
+    figures.curves(points["curves"], pictures / "curves.png")
     figures.leaderboard(table, pictures / "leaderboard.png")
     figures.trade_off(table, pictures / "trade_off.png")
 

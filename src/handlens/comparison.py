@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 FLIPS = 10_000  # sign flips of a permutation test
 CHUNK = 1_000  # flips at once
 SIGNIFICANT = 0.05
-COSTS = ("params", "macs", "weights_mb", "latency_ms")
+TOGETHER = ("curves", "reliability", "precision_recall", "roc")  # plotted for all models at once
+TABLES = ("outcomes", "confusion", *TOGETHER[1:])  # what the comparison reads of each model's evaluation
 
 
 def leaderboard(
@@ -43,6 +44,19 @@ def leaderboard(
     for cost in ("latency_ms", "weights_mb"):
         table[f"pareto_{cost}"] = pareto(table["accuracy"], table[cost])
     return table.merge(against(winner, outcomes, seed), on="model", validate="one_to_one")
+
+
+def points(tables: Mapping[str, Mapping[str, pd.DataFrame]], board: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Put the models' plot tables below each other, in the order of `board`; curves of one line per model.
+
+    `tables` are by model and kind (`TABLES`, curves). The confusion matrix is the winner's alone.
+    """
+    ordered = [tables[name] for name in board["model"]]
+    found = {kind: pd.concat([t[kind] for t in ordered], ignore_index=True) for kind in TOGETHER}
+    for kind in ("precision_recall", "roc"):
+        found[kind] = found[kind][found[kind]["kind"] == "macro"].drop(columns=["curve", "kind"])
+    winner = board["model"][board["winner"]].iloc[0]
+    return {**found, "confusion": tables[winner]["confusion"]}
 
 
 def choose(table: pd.DataFrame, limits: Mapping[str, float]) -> str:
