@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pandas as pd
-import torch
 
 from handlens import metrics
 from handlens.checkpoint import Card
@@ -22,7 +21,7 @@ from handlens.export.onnx import convert, to_bytes
 from handlens.export.packing import fp16, int8_weights
 from handlens.export.parity import Limits, Parity, Probabilities
 from handlens.export.quantization import int8
-from handlens.export.reference import Reference, eager, in_turn, photos_of, predict, reference
+from handlens.export.reference import Reference, eager, in_turn, one_thread, photos_of, predict, reference
 from handlens.pixels import Pixels, PixelStore
 from handlens.preprocessing import Classifier
 
@@ -97,12 +96,8 @@ def time_files(files: Sequence[File], classifier: Classifier, pixels: Pixels) ->
     for file in files:
         exported = runtime.load(file.content, file.kind, threads=1)
         calls[file.kind] = partial(exported.predict, pixels)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return latency.measure(calls, rounds=ROUNDS, warmup=WARMUP)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def golden_vectors(
@@ -186,9 +181,12 @@ def summary(exports: Exports) -> dict[str, metrics.Value]:
 
 
 def write(exports: Exports, folder: Path) -> None:
-    """Write the files that may ship, named after their kinds, and the golden vectors."""
+    """Write the files that may ship, named after their kinds, and the golden vectors; remove the others."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in exports.files:
-        if not file.misses:
-            (folder / f"{file.kind}.onnx").write_bytes(file.content)
+        path = folder / f"{file.kind}.onnx"
+        if file.misses:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(file.content)
     golden.write(exports.vectors, folder)

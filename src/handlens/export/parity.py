@@ -53,12 +53,20 @@ def by_name(probabilities: Probabilities, names: Sequence[str], wanted: Sequence
     return probabilities[:, [list(names).index(name) for name in wanted]]
 
 
-def compare(trained: Probabilities, exported: Probabilities, labels: NDArray[np.int64]) -> Parity:
-    """Compare two predictions (N, C) of the same N >= 1 photos with class indices `labels` (N,).
+def differences(one: Probabilities, other: Probabilities) -> Probabilities:
+    """Give the absolute differences; a value that is not a number counts as the largest there is, 1."""
+    found: Probabilities = np.nan_to_num(np.abs(one - other), nan=1.0)
+    return found
 
-    A probability that is not a number counts as the largest difference there is, 1.
-    """
-    difference = np.nan_to_num(np.abs(trained - exported), nan=1.0)
+
+def largest_difference(one: Probabilities, other: Probabilities) -> float:
+    """Give the largest difference of a probability."""
+    return float(differences(one, other).max())
+
+
+def compare(trained: Probabilities, exported: Probabilities, labels: NDArray[np.int64]) -> Parity:
+    """Compare two predictions (N, C) of the same N >= 1 photos with class indices `labels` (N,)."""
+    difference = differences(trained, exported)
     top, top_trained = exported.argmax(axis=1), trained.argmax(axis=1)
     right = int((top == labels).sum())
     interval = binomtest(right, len(labels)).proportion_ci(method="wilson")

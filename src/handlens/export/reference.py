@@ -1,6 +1,7 @@
 """What exported files are held against: the trained model's probabilities of all test photos."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,17 @@ def eager(classifier: Classifier) -> Callable[[Pixels], Probabilities]:
         return np.asarray(classifier(torch.from_numpy(batch)).numpy(), np.float32)
 
     return run
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def reference(
