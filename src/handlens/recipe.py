@@ -86,11 +86,8 @@ class Recipe(Train):
             raise ValueError(
                 f"schedule one_cycle has a warm-up of its own; set warmup_epochs {self.warmup_epochs} to 0"
             )
-        if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0:
-            raise ValueError(
-                f"warmup_epochs {self.warmup_epochs} leave nothing of epochs {self.epochs}; "
-                "lower warmup_epochs"
-            )
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs} is more than epochs {self.epochs}")
         if self.freeze_epochs > self.epochs:
             raise ValueError(f"freeze_epochs {self.freeze_epochs} is more than epochs {self.epochs}")
         for key in ("freeze_epochs", "layer_decay"):
