@@ -124,6 +124,13 @@ class Gate(Section):
     max_drop: dict[str, Score]
 
 
+class App(Section):
+    """The page around the winner: its name, and how often the answers that it dares are right."""
+
+    title: Annotated[str, Field(min_length=1, max_length=30)]
+    precision: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Params(Section):
     """The whole of `params.yaml`."""
 
@@ -141,6 +148,7 @@ class Params(Section):
     compare: Compare
     export: Export
     gate: Gate
+    app: App
 
     def recipe(self, name: str) -> Recipe:
         """Return the recipe `name`; an unknown one is a `UserError`."""
@@ -274,6 +282,7 @@ SECTIONS: dict[str, type[Section]] = {
     "compare": Compare,
     "export": Export,
     "gate": Gate,
+    "app": App,
 }
 
 

@@ -34,7 +34,13 @@ class Golden:
 
 
 def write(golden: Golden, folder: Path) -> None:
-    """Write both files, the same bytes for the same vectors."""
+    """Write both files."""
+    for name, content in to_files(golden).items():
+        (folder / name).write_bytes(content)
+
+
+def to_files(golden: Golden) -> dict[str, bytes]:
+    """Give the content of both files by name, the same bytes for the same vectors."""
     arrays: dict[str, Any] = {}
     content = b""
     held: dict[str, NDArray[Any]] = {"pixels": golden.pixels, **golden.probabilities}
@@ -55,8 +61,7 @@ def write(golden: Golden, folder: Path) -> None:
         "photos": photos,
     }
     text = json.dumps(description, indent=1, ensure_ascii=False)
-    (folder / BIN).write_bytes(content)
-    (folder / JSON).write_text(text + "\n", encoding="utf-8")
+    return {BIN: content, JSON: (text + "\n").encode()}
 
 
 def read(folder: Path) -> Golden:

@@ -1,0 +1,1 @@
+"""The page and phone app around the winner: made as one folder, served, checked."""
