@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from handlens import photos, zoo
+from handlens import checkpoint, photos, zoo
+from handlens.checkpoint import Card
 from handlens.contract import Contract, Fit
 from handlens.export import build
 from handlens.export.metadata import Metadata
@@ -118,17 +120,38 @@ def classifier() -> Classifier:
     return model.eval()
 
 
-def metadata() -> Metadata:
-    """Describe the trained network."""
-    return Metadata(
-        contract=contract(),
+def card() -> Card:
+    """Describe the trained network as its training would."""
+    return Card(
         model="形状",
         arch="tiny",
-        kind="",
-        scores={"val_accuracy": 0.9},
-        weights="0" * 64,
-        commit="",
+        options={},
+        contract=contract(),
+        recipe={},
+        seed=0,
+        parameters=1,
+        epochs=40,
+        best_epoch=40,
+        val_accuracy=0.9,
+        val_macro_f1=0.9,
+        val_loss=0.1,
+        versions={},
+        commit=None,
+        hardware="cpu",
     )
+
+
+@cache
+def metadata() -> Metadata:
+    """Describe the trained network's files."""
+    with TemporaryDirectory() as folder:
+        return build.describe(card(), save(Path(folder)) / checkpoint.WEIGHTS)
+
+
+def save(folder: Path) -> Path:
+    """Write the trained network as `train` does."""
+    checkpoint.save(folder, classifier().network, card())
+    return folder
 
 
 @cache

@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +12,31 @@ import pytest
 import shapes
 import torch
 from onnx import numpy_helper
+from PIL import Image
+from ruamel.yaml import YAML
 from torch import nn
 
+from handlens import manifest
 from handlens.contract import Contract
 from handlens.errors import UserError
-from handlens.export import bench, build, golden, latency, packing, parity, runtime, verification
+from handlens.export import (
+    bench,
+    build,
+    disagreement,
+    golden,
+    latency,
+    packing,
+    parity,
+    runtime,
+    verification,
+)
 from handlens.export.onnx import to_bytes
 from handlens.export.parity import Limits
 from handlens.export.reference import in_turn, photos_of, reference
 
 ROOT = Path(__file__).parent.parent
 KINDS = list(shapes.LIMITS)
+IMPOSSIBLE = Limits(min_agreement=1.0, max_difference=0.0, max_accuracy_drop=0.0)
 
 
 def judge(content, folder, *, kind="fp32", fit="letterbox", limits=None):
@@ -115,6 +129,16 @@ def test_shuffled_class_names_are_caught(tmp_path):
 def test_stretched_photos_are_caught(tmp_path):
     file = judge(shapes.contents()["fp32"], tmp_path, fit="squash")
     assert any("agreement" in miss for miss in file.misses)
+
+
+def test_photos_that_differ_are_drawn(tmp_path):
+    file = judge(changed(shuffle_outputs), tmp_path)
+    assert len(file.different) == round(60 * (1 - file.parity.agreement))
+    one = file.different[0]
+    assert one.truth != one.prediction
+    disagreement.draw(file.different, "fp32", 60, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 500
 
 
 def test_a_file_whose_contract_says_another_fit_is_caught(tmp_path):
@@ -225,7 +249,22 @@ def test_flips_and_repetitions_are_not_counted_as_photos():
     assert len(photos_of(pd.concat([rows, flips, again]), "test")) == 60
 
 
-IMPOSSIBLE = Limits(min_agreement=1.0, max_difference=0.0, max_accuracy_drop=0.0)
+def test_the_stage_writes_the_same_bytes_in_another_process(tmp_path):
+    model, out, summary = tmp_path / "models/形状", tmp_path / "out", tmp_path / "summary.json"
+    shapes.save(model)
+    shapes.store(tmp_path / "pixels")
+    shapes.contract().save(tmp_path / "contract.json")
+    manifest.write(shapes.rows(), tmp_path / "split.csv")
+    params = YAML().load(ROOT / "params.yaml")
+    limits = shapes.LIMITS["fp32"]
+    params["export"]["files"] = {"fp32": asdict(limits), "fp16": asdict(IMPOSSIBLE)}
+    YAML().dump(params, tmp_path / "params.yaml")
+    inputs = [model, tmp_path / "split.csv", tmp_path / "contract.json", tmp_path / "pixels"]
+    command = [sys.executable, ROOT / "stages/export.py", tmp_path / "params.yaml", *inputs, out, summary]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "7"})
+    assert (out / "fp32.onnx").read_bytes() == shapes.contents()["fp32"]
+    assert not (out / "fp16.onnx").exists()
+    assert json.loads(summary.read_text(encoding="utf-8"))["passed"] is False
 
 
 @pytest.fixture(scope="module")

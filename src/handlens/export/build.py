@@ -13,7 +13,7 @@ import pandas as pd
 from handlens import metrics
 from handlens.checkpoint import Card
 from handlens.contract import Contract
-from handlens.export import golden, latency, parity, runtime
+from handlens.export import disagreement, golden, latency, parity, runtime
 from handlens.export.golden import Golden
 from handlens.export.latency import Latency
 from handlens.export.metadata import Metadata
@@ -22,6 +22,7 @@ from handlens.export.packing import fp16, int8_weights
 from handlens.export.parity import Limits, Parity, Probabilities
 from handlens.export.quantization import int8
 from handlens.export.reference import Reference, eager, in_turn, one_thread, photos_of, predict, reference
+from handlens.figures import Mistake
 from handlens.pixels import Pixels, PixelStore
 from handlens.preprocessing import Classifier
 
@@ -46,6 +47,7 @@ class File:
     content: bytes
     probabilities: Probabilities  # of all test photos
     parity: Parity
+    different: tuple[Mistake, ...]  # photos where the trained model says something else
     misses: tuple[str, ...]
 
 
@@ -86,6 +88,7 @@ def check(
         content=content,
         probabilities=probabilities,
         parity=found,
+        different=tuple(disagreement.find(probabilities, test, store, contract.classes)),
         misses=(*wrong, *parity.misses(found, limits)),
     )
 
@@ -172,6 +175,9 @@ def summary(exports: Exports) -> dict[str, metrics.Value]:
             f"{file.kind}_max_difference": file.parity.max_difference,
             f"{file.kind}_mean_difference": file.parity.mean_difference,
             f"{file.kind}_accuracy": file.parity.accuracy,
+            f"{file.kind}_accuracy_low": file.parity.accuracy_low,
+            f"{file.kind}_accuracy_high": file.parity.accuracy_high,
+            f"{file.kind}_calibration_change": file.parity.calibration_change,
             f"{file.kind}_megabytes": len(file.content) / 1e6,
             f"{file.kind}_ms": time.median,
             f"{file.kind}_p95_ms": time.p95,
@@ -181,7 +187,10 @@ def summary(exports: Exports) -> dict[str, metrics.Value]:
 
 
 def write(exports: Exports, folder: Path) -> None:
-    """Write the files that may ship, named after their kinds, and the golden vectors; remove the others."""
+    """Write the files that may ship, named after their kinds, and the golden vectors; remove the others.
+
+    Where a file and the trained model differ on some photos, a contact sheet shows them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for file in exports.files:
         path = folder / f"{file.kind}.onnx"
@@ -189,4 +198,7 @@ def write(exports: Exports, folder: Path) -> None:
             path.unlink(missing_ok=True)
         else:
             path.write_bytes(file.content)
+        if file.different:
+            sheet = folder / f"{file.kind}_differs.png"
+            disagreement.draw(file.different, file.kind, file.parity.photos, sheet)
     golden.write(exports.vectors, folder)

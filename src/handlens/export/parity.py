@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from handlens.contract import Contract
 from handlens.errors import UserError
+from handlens.scoring import calibration_error
 
 Probabilities = NDArray[np.float32]  # (photos, classes)
 
@@ -28,6 +29,7 @@ class Parity:
     accuracy_low: float  # Wilson's 95 % interval
     accuracy_high: float
     accuracy_trained: float  # of the trained model
+    calibration_change: float  # expected calibration error of the file, less the trained model's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,13 @@ def compare(trained: Probabilities, exported: Probabilities, labels: NDArray[np.
         accuracy_low=float(interval.low),
         accuracy_high=float(interval.high),
         accuracy_trained=float((top_trained == labels).mean()),
+        calibration_change=miscalibration(exported, labels) - miscalibration(trained, labels),
     )
+
+
+def miscalibration(probabilities: Probabilities, labels: NDArray[np.int64]) -> float:
+    """Give the expected calibration error; a value that is not a number counts as 0."""
+    return calibration_error(labels, np.nan_to_num(probabilities).astype(np.float64))
 
 
 def misses(parity: Parity, limits: Limits) -> list[str]:

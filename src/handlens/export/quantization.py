@@ -16,6 +16,7 @@ from handlens.export.packing import copy_of
 from handlens.pixels import Pixels
 
 BATCH = 16
+PREPROCESSED = {"onnx.quant.pre_process": "onnxruntime.quant"}  # the exporter has folded batch norms
 
 
 class Photos(CalibrationDataReader):  # type: ignore[misc]
@@ -38,8 +39,8 @@ def int8(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
     overflow with 8. Normalisation before the first convolution and softmax stay float32.
     """
     (entry,) = [item.name for item in model.graph.input]
-    prepared = copy_of(model)  # quantize_static moves the weights of its input into a file
-    onnx.helper.set_model_props(prepared, {"onnx.infer": "onnxruntime.quant"})  # needs no optimising first
+    prepared = copy_of(model)  # quantize_static moves the weights of what it is given into a file
+    onnx.helper.set_model_props(prepared, PREPROCESSED)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(

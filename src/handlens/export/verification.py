@@ -141,7 +141,7 @@ def folder_lines(
     )
     if other is not None:
         lines.append(
-            f"agreement with {against}: {seen.agreement:.4f} (at least {min_agreement:g} wanted); a probability "
+            f"agreement with {against}: {seen.agreement:.4f} (wanted: {min_agreement:g}); a probability "
             f"differs by {seen.max_difference:.2g} at most, by {seen.mean_difference:.2g} on average"
         )
     return seen.agreement >= min_agreement and not found.unreadable, lines
