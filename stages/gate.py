@@ -22,8 +22,8 @@ def main(
 ) -> None:
     """Judge the winner."""
     sources = evidence.Sources(split, compare, evaluate, tables, export)
-    found, p = evidence.collect(sources), params.load(params_file).gate
-    rules = gating.judge(found, **p.model_dump(exclude={"max_drop"}))
+    found, p = evidence.collect(sources), params.load(params_file)
+    rules = gating.judge(found, **p.gate.model_dump(exclude={"max_drop"}))
     gating.write(rules, found.winner, verdict)
 
 
