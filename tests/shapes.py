@@ -52,6 +52,7 @@ def contract(fit: Fit = "letterbox") -> Contract:
         store_size=SIZE,
         input_size=SIZE,
         fit=fit,
+        transparency="black",
         pad=0,
         interpolation="area-down linear-up",
         channels="RGB",
@@ -65,7 +66,7 @@ def contract(fit: Fit = "letterbox") -> Contract:
 @cache
 def squares(fit: Fit = "letterbox") -> NDArray[np.uint8]:
     """Fit all photos: (COUNT, SIZE, SIZE, 3)."""
-    return np.stack([photos.fit(draw(number), SIZE, fit) for number in range(COUNT)])
+    return np.stack([photos.fit(draw(number), SIZE, fit)[0] for number in range(COUNT)])
 
 
 def rows() -> pd.DataFrame:

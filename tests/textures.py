@@ -58,6 +58,7 @@ def contract_of(table: pd.DataFrame, store_size: int = 32, input_size: int = 32)
         store_size=store_size,
         input_size=input_size,
         fit="letterbox",
+        transparency="black",
         pad=0,
         interpolation="area-down linear-up",
         channels="RGB",

@@ -1,7 +1,8 @@
 """The contract: class names in order and preprocessing, frozen once by `split` and read by everyone after.
 
 What a phone, a page or a script must do to feed an exported model stands here and nowhere else:
-turn the photo by its EXIF tag, make it RGB, fit it into `store_size` × `store_size` uint8 by `fit`. The rest
+turn the photo by its EXIF tag, lay what is transparent on `transparency`, make it RGB, fit it into
+`store_size` × `store_size` uint8 by `fit`. The rest
 (resize to `input_size`, scale to 0..1, subtract `mean`, divide by `std`) is inside the exported graph.
 """
 
@@ -27,6 +28,7 @@ class Contract(BaseModel):
     store_size: int
     input_size: int
     fit: Fit
+    transparency: Literal["black", "white"]
     pad: Literal[0]
     interpolation: Literal["area-down linear-up"]
     channels: Literal["RGB"]
@@ -64,6 +66,7 @@ class Contract(BaseModel):
 
 def split_hash(rows: pd.DataFrame) -> str:
     """Name a split: sha256 over the sorted lines photo_id, label, op, copy, split."""
-    columns = [rows[name].astype(str) for name in ("photo_id", "label", "op", "copy", "split")]
-    keys = columns[0].str.cat(columns[1:], sep="\t")
+    keys = rows["photo_id"].astype(str)
+    for name in ("label", "op", "copy", "split"):
+        keys = keys + "\t" + rows[name].astype(str)
     return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
