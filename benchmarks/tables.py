@@ -2,8 +2,8 @@
 
     python benchmarks/tables.py [ROWS]
 
-A tenth of the photos lie in near-duplicate groups of two, one in a hundred is an exact copy; 100 classes of unequal
-size. Reading and writing the tables between the steps is included, as in the pipeline; no photo is opened.
+A tenth of the photos lie in near-duplicate groups of two, one in a hundred is an exact copy; 100 classes of
+unequal size. Reading and writing the tables between the steps is included; no photo is opened.
 """
 
 import sys

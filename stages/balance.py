@@ -5,9 +5,8 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from handlens import balancing, manifest, params
+from handlens import balancing, figures, manifest, params
 from handlens.errors import guarded
-from handlens.figures.dataset import class_counts
 
 
 def main(params_file: Path, verdict_file: Path, rows_file: Path, balanced: Path, pictures: Path) -> None:
@@ -23,7 +22,7 @@ def main(params_file: Path, verdict_file: Path, rows_file: Path, balanced: Path,
         "balance": result["label"].value_counts(),
     }
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
-    class_counts(table, path=pictures / "classes.png")
+    figures.class_counts(table, path=pictures / "classes.png")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def main(
         store_size=p.scan.store_size,
         input_size=p.input_size,
         fit=p.scan.fit,
+        transparency=p.scan.transparency,
         pad=0,
         interpolation="area-down linear-up",
         channels="RGB",
@@ -50,7 +51,7 @@ def main(
         std=std,
         split_hash=split_hash(sides),
     )
-    proof = leakage.measure(sides, stored["sha256"], PixelStore(pixels))
+    proof = leakage.measure(sides, stored["sha256"], PixelStore(pixels), p.seed)
     manifest.write(sides, sides_file)
     contract.save(contract_file)
     metrics.write({**splitting.summary(sides), **proof}, summary)

@@ -20,6 +20,9 @@ REASONS = {
 }
 
 
+QUALITY_LIMITS = ("min_sharpness", "min_brightness", "max_brightness", "min_contrast")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a photo must hold to be kept; None: not asked."""
@@ -148,6 +151,18 @@ def require_two_classes(verdict: pd.DataFrame) -> None:
             f"after filtering {len(left)} class is left ({reasons}); a classifier needs at least two. "
             "Loosen the limits under filter: in params.yaml, or add photos of another class."
         )
+
+
+def review_groups(photos: pd.DataFrame, most: int) -> list[list[tuple[str, int]]]:
+    """List near-duplicate groups for people to look at, as (path, slot): torn labels first, then the largest."""
+    members = photos.loc[photos["slot"] >= 0, ["path", "label", "slot", "group"]]
+    members = members[members.duplicated("group", keep=False)]
+    sizes = members.groupby("group").agg(labels=("label", "nunique"), photos=("path", "size"))
+    chosen = sizes.sort_values(["labels", "photos"], ascending=False, kind="stable").index[:most]
+    by_group = dict(iter(members.groupby("group")))
+    return [
+        list(zip(by_group[number]["path"], by_group[number]["slot"], strict=True)) for number in chosen
+    ]
 
 
 def summary(verdict: pd.DataFrame) -> dict[str, int]:

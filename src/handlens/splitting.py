@@ -92,7 +92,7 @@ def read_pins(path: Path, known: "pd.Series[str] | None" = None) -> pd.DataFrame
 
 
 def pins_of(sides: pd.DataFrame, pins: pd.DataFrame) -> pd.DataFrame:
-    """Pin every photo to the side it is on, so that photos that come later cannot move it; keep user groups."""
+    """Pin every photo to the side it is on; photos that come later cannot move it. User groups stay."""
     originals = sides.loc[(sides["op"] == "none") & (sides["copy"] == 0), ["path", "split"]]
     frozen = originals.assign(group=pinned(originals["path"], pins, "group"))
     others = pins[~pins["path"].isin(frozen["path"])]
@@ -222,7 +222,7 @@ def allocate(table: UnitTable, plan: Plan, fixed: Ints, classes: list[str]) -> I
 
 
 def place_large(sides: Ints, missing: Ints, counts: Ints) -> None:
-    """Give free units of several photos, the largest first, to the side that misses most of what they hold."""
+    """Give free units of several photos, largest first, to the side that misses most of what they hold."""
     size = counts.sum(axis=1)
     large = np.flatnonzero((sides < 0) & (size > 1))
     large = large[np.argsort(-size[large], kind="stable")]
