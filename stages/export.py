@@ -26,7 +26,7 @@ def main(
     summary: Path,
 ) -> None:
     """Export the model in folder `model`; judge the files on the test photos."""
-    options = params.load(params_file).export
+    p = params.load(params_file)
     contract = Contract.load(contract_file)
     network, card = checkpoint.load(model, contract)
     exports = build.export(
@@ -34,9 +34,9 @@ def main(
         build.describe(card, model / checkpoint.WEIGHTS),
         manifest.read(split),
         PixelStore(pixels),
-        limits={kind: Limits(**limits.model_dump()) for kind, limits in options.files.items()},
-        calibration=options.calibration,
-        vectors=options.golden,
+        limits={kind: Limits(**limits.model_dump()) for kind, limits in p.export.files.items()},
+        calibration=p.export.calibration,
+        vectors=p.export.golden,
     )
     build.write(exports, folder)
     metrics.write(build.summary(exports), summary)

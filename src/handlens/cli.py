@@ -18,6 +18,9 @@ app = typer.Typer(
     help="From a folder of raw photos to a verified classifier on a phone.",
 )
 
+phone = typer.Typer(no_args_is_help=True, help="The phone app that 'dvc repro app' makes.")
+app.add_typer(phone, name="app")
+
 RAW = Path("data/raw")
 
 
@@ -159,6 +162,91 @@ def show(table: "Table") -> None:
 
     console = Console()
     console.print(table) if console.is_terminal else Console(width=200).print(table)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="an exported .onnx file, or a folder models/<name>")],
+    photo: Annotated[list[Path], typer.Argument(help="photos, or folders of them")],
+    top: Annotated[int, typer.Option(min=1, help="classes to show per photo")] = 3,
+    csv: Annotated[Path | None, typer.Option(help="also write a table with every probability")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="a list of objects, for programs")] = False,
+) -> None:
+    """Name the class of photos of any format, size and orientation. Needs only the .onnx file."""
+    from handlens import manifest, prediction
+
+    loaded = prediction.load(model)
+    classes = loaded.contract.classes
+    found = []
+    for one in prediction.predict(loaded, prediction.find(photo)):
+        found.append(one)
+        if one.problem:
+            typer.echo(f"handlens: {prediction.printable(one.path)}: {one.problem}", err=True)
+        elif not as_json:
+            typer.echo(prediction.line(one, classes, top))
+    if as_json:
+        typer.echo(prediction.as_json(found, classes, top))
+    if csv:
+        manifest.write(prediction.table(found, classes), csv)
+    if any(one.problem for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="an exported .onnx file")],
+    folder: Annotated[Path | None, typer.Argument(help="labelled photos: a folder per class")] = None,
+    against: Annotated[Path | None, typer.Option(help="a file or models/<name> to agree with")] = None,
+    min_agreement: Annotated[float, typer.Option(min=0, max=1, help="share of photos")] = 1.0,
+) -> None:
+    """Replay a file's golden vectors, or measure it on a folder of labelled photos."""
+    from handlens.export import verification
+
+    passed, lines = (
+        verification.golden_lines(file)
+        if folder is None
+        else verification.folder_lines(file, folder, against, min_agreement)
+    )
+    for line in lines:
+        typer.echo(line)
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    files: Annotated[list[Path], typer.Argument(help="exported .onnx files")],
+    against: Annotated[Path | None, typer.Option(help="models/<name>, timed in PyTorch beside them")] = None,
+    rounds: Annotated[int, typer.Option(min=3, help="timed predictions per file")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="a list of objects, for programs")] = False,
+) -> None:
+    """Time files on this machine; size, memory and operators beside it."""
+    from handlens.export import bench as benchmark
+
+    measured = benchmark.measure(files, rounds=rounds, against=against)
+    typer.echo(benchmark.as_json(measured) if as_json else benchmark.table(measured))
+
+
+@phone.command(name="serve")
+def app_serve(
+    folder: Annotated[Path, typer.Argument(help="what the stage app made")] = Path("app"),
+    port: Annotated[int, typer.Option(help="0: any free one", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve the phone app on this machine (a phone: adb reverse tcp:8000 tcp:8000)."""
+    from handlens.app import serving
+
+    with serving.server(folder, port) as server:
+        typer.echo(f"http://localhost:{server.server_port}/ - stop with Ctrl-C")
+        serving.run(server)
+
+
+@phone.command(name="check")
+def app_check(folder: Annotated[Path, typer.Argument(help="what the stage app made")] = Path("app")) -> None:
+    """Check a finished app: hashes, contract, golden vectors, no address of another host."""
+    from handlens.app import checking
+
+    for line in checking.check(folder):
+        typer.echo(line)
 
 
 def report(counts: dict[str, int], folder: Path) -> None:

@@ -5,6 +5,7 @@ A model is an exported `.onnx` file, which needs nothing else (no project, no to
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from handlens import photos
 from handlens.contract import Contract
 from handlens.errors import UserError
 from handlens.pixels import Pixels
@@ -128,7 +130,12 @@ def top(prediction: Prediction, classes: Sequence[str], count: int) -> list[tupl
 def line(prediction: Prediction, classes: Sequence[str], count: int) -> str:
     """Write a readable photo's likeliest classes in a line."""
     shown = (f"{name} {probability:.3f}" for name, probability in top(prediction, classes, count))
-    return f"{prediction.path}: {', '.join(shown)}"
+    return f"{printable(prediction.path)}: {', '.join(shown)}"
+
+
+def printable(path: Path) -> str:
+    """Give a path as text; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def as_json(predictions: Iterable[Prediction], classes: Sequence[str], count: int) -> str:
@@ -138,7 +145,7 @@ def as_json(predictions: Iterable[Prediction], classes: Sequence[str], count: in
         best = [] if found.problem else top(found, classes, count)
         objects.append(
             {
-                "path": str(found.path),
+                "path": printable(found.path),
                 "prediction": best[0][0] if best else None,
                 "top": [{"class": name, "probability": value} for name, value in best],
                 "problem": found.problem,
@@ -151,7 +158,7 @@ def table(predictions: Iterable[Prediction], classes: Sequence[str]) -> pd.DataF
     """Make a table, a row per photo: path, prediction, problem, then a probability column per class."""
     rows = []
     for found in predictions:
-        row: dict[str, object] = {"path": str(found.path), "prediction": "", "problem": found.problem}
+        row: dict[str, object] = {"path": printable(found.path), "prediction": "", "problem": found.problem}
         if found.probabilities is not None:
             row["prediction"] = top(found, classes, 1)[0][0]
         rows.append(row)

@@ -133,7 +133,7 @@ def folder_lines(
     other = None if against is None else prediction.load(against)
     found = verify(model, other, *labelled(folder, model.contract.classes))
     seen = found.parity
-    lines = [f"{one.path}: {one.problem}" for one in found.unreadable]
+    lines = [f"{prediction.printable(one.path)}: {one.problem}" for one in found.unreadable]
     lines += [f"  {name}: {right} of {count} right" for name, (right, count) in found.recall.items()]
     lines.append(
         f"{seen.photos} photos, accuracy {seen.accuracy:.4f} "
