@@ -9,7 +9,7 @@ from textures import CLASSES, split_table, write_store
 from handlens import batches
 from handlens.batches import Crops, Part, TrainingBatches
 from handlens.errors import UserError
-from handlens.pixels import turn
+from handlens.pixels import PixelStore, turn
 
 CPU = torch.device("cpu")
 PLAIN = Crops(None, (1.0, 1.0), hflip=False, vflip=False)
@@ -142,3 +142,23 @@ def test_reading_ahead_keeps_the_order_and_passes_errors_on() -> None:
     ]
     with pytest.raises(ZeroDivisionError):
         list(batches.ahead(lambda job: 1 // (3 - job), range(9)))
+
+
+def anonymous_bytes() -> int:
+    """Memory of this process that is its own, not pages of files."""
+    text = Path("/proc/self/smaps_rollup").read_text()
+    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Anonymous:"))
+
+
+def test_an_epoch_holds_a_few_batches_however_many_photos_there_are(tmp_path: Path) -> None:
+    photos, size = 3000, 64
+    np.lib.format.open_memmap(tmp_path / "00000.npy", "w+", np.uint8, (photos, size, size, 3)).flush()
+    store = PixelStore(tmp_path)
+    rows = batches.Rows(np.arange(photos), np.arange(photos) % 3, np.array(["none"] * photos))
+    data = TrainingBatches(store, rows, WILD, 0, 8, False, 1, range(1), CPU)
+    epoch = data.epoch(0)
+    next(epoch)
+    before = anonymous_bytes()
+    seen = sum(len(part.labels) for part in epoch)
+    assert seen == photos - 8
+    assert anonymous_bytes() - before < photos * size * size * 3 / 4
