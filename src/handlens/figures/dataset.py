@@ -112,7 +112,7 @@ def draw_counts(axes: Axes, counts: np.ndarray, step: str, colour: str, end: flo
             f"{count:,}", (count, row), (3, 0), textcoords="offset points",
             va="center", fontsize=7.5, color=style.MUTED,
             bbox={"color": "white", "pad": 0.4, "alpha": 0.8},
-        )  # fmt: skip
+        ).set_in_layout(False)  # fmt: skip
     axes.axvline(mean, color=style.INK, lw=1.1, ls=(0, (5, 3)))
     axes.set_title(f"{step}\n")
     note = f"{int(counts.sum()):,} rows, mean {mean:,.0f} per class"

@@ -59,7 +59,7 @@ def draw_counts(axes: Axes, matrix: NDArray[np.int64], share: NDArray[np.float64
         axes.text(
             column, row, str(matrix[row, column]), ha="center", va="center", fontsize=size,
             color="white" if share[row, column] > 0.45 else style.INK,
-        )  # fmt: skip
+        ).set_in_layout(False)  # fmt: skip
 
 
 def curves(points: pd.DataFrame, path: Path) -> None:
