@@ -41,7 +41,6 @@ def main(
         Contract.load(contract_file),
         title=p.app.title,
         precision=p.app.precision,
-        transparency=p.scan.transparency,
     )
     bundle.write(made, folder)
     metrics.write(numbers, summary)

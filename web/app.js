@@ -3,33 +3,340 @@
 import { Camera, countCameras } from "./camera.js";
 import { Engine } from "./engine.js";
 import { Gallery } from "./gallery.js";
+import { onDrop, onPaste, pinch } from "./gestures.js";
 import { Live } from "./live.js";
 import { keepOffline } from "./offline.js";
 import { Problem } from "./problem.js";
-import { shareResult, canShare } from "./sharing.js";
+import { canShare, copy, share, shareText } from "./sharing.js";
 import { Smoother, verdict } from "./smoothing.js";
-import { text, translate } from "./texts.js";
-import { element, showCard, showKinds, showTest, toast, View } from "./view.js";
-import { pinch } from "./zooming.js";
+import { percent, text, translate } from "./texts.js";
+import { element, onClick, showCard, showKinds, showTest, toast, View } from "./view.js";
 
-const CAMERA_PROBLEMS = ["camera_none", "camera_lost"]; // over as soon as a camera is plugged in
+const ASKING = 1500; // ms after which a camera that has not started is probably waiting for the user
+const PLUGGABLE = ["camera_none", "camera_lost"]; // over as soon as a camera is plugged in
 
-translate(document);
-const video = element("video");
+class App {
+  #settings;
+  #view;
+  #engine;
+  #camera;
+  #smoother;
+  #live;
+  #gallery;
+  #video = element("video");
+  #kind;
+  #modelReady = false;
+  #cameraProblem = null;
+  #wantsLive = true; // as opposed to a picture that stands
+  #tested = false;
+  #shown = null; // the verdict on the screen
+  #photo = null; // the photo on the screen
 
-try {
-  requireBrowser();
-  await start(await readSettings());
-} catch (error) {
-  const problem = Problem.of(error);
-  document.body.dataset.state = "problem";
-  element("notice-text").textContent = text(problem.code, problem);
+  constructor(settings) {
+    this.#settings = settings;
+    this.#view = new View(settings);
+    this.#engine = new Engine(settings);
+    this.#camera = new Camera(this.#video, (problem) => this.#cameraFailed(problem));
+    this.#smoother = new Smoother(settings.threshold);
+    this.#live = new Live({
+      video: this.#video,
+      engine: this.#engine,
+      camera: this.#camera,
+      show: (result) => this.#showFrame(result),
+      fail: (problem) => this.#modelFailed(problem),
+    });
+    this.#gallery = new Gallery(settings, this.#engine, (photo) => this.#openPhoto(photo));
+    this.#kind = remembered(settings);
+  }
+
+  // Camera and model start side by side.
+  async start() {
+    this.#listen();
+    await Promise.all([this.#startCamera(), this.#loadModel()]);
+    if (this.#modelReady && !this.#camera.running) await this.#selfTest();
+  }
+
+  // ---- the model
+
+  async #loadModel() {
+    this.#modelReady = false;
+    this.#tested = false;
+    this.#live.stop();
+    showTest(null);
+    try {
+      showCard(this.#settings, await this.#engine.load(this.#kind));
+    } catch (problem) {
+      this.#modelFailed(problem);
+      return;
+    }
+    this.#modelReady = true;
+    element("choose").disabled = false;
+    if (this.#camera.running && this.#wantsLive) this.#goLive();
+  }
+
+  #modelFailed(problem) {
+    this.#live.stop();
+    this.#modelReady = false;
+    this.#view.state = "problem";
+    this.#view.notice(problem.code, problem, { retry: "reload" });
+    element("badge").hidden = true;
+    for (const id of ["freeze", "choose", "flip"]) element(id).disabled = true;
+  }
+
+  async #selfTest() {
+    this.#tested = true;
+    showTest(null);
+    try {
+      showTest(await this.#engine.selfTest());
+      await keepOffline();
+    } catch (problem) {
+      this.#modelFailed(Problem.of(problem));
+    }
+  }
+
+  async #chooseKind(kind) {
+    this.#kind = kind;
+    remember(kind);
+    this.#wantsLive ||= this.#photo === null;
+    await this.#loadModel();
+    if (!this.#modelReady) return;
+    await this.#gallery.again();
+    if (this.#photo) this.#openPhoto(this.#photo);
+    if (!this.#camera.running || !this.#wantsLive) await this.#selfTest();
+  }
+
+  // ---- the live view
+
+  async #startCamera() {
+    this.#view.state = "loading";
+    this.#view.notice("starting_camera");
+    this.#view.clear(this.#modelReady ? "nothing_yet" : "loading");
+    this.#closePhoto();
+    element("freeze").disabled = element("flip").disabled = true;
+    const ask = () => this.#view.state === "loading" && this.#view.notice("allow_camera", {}, { choose: this.#modelReady });
+    const asking = setTimeout(ask, ASKING);
+    try {
+      await this.#camera.start();
+    } catch (problem) {
+      this.#cameraFailed(problem);
+      return;
+    } finally {
+      clearTimeout(asking);
+    }
+    if (!this.#wantsLive || document.hidden) {
+      this.#camera.stop();
+      return;
+    }
+    this.#view.hideNotice();
+    if (this.#modelReady) this.#goLive();
+    await this.#showCameraTools();
+  }
+
+  #cameraFailed(problem) {
+    this.#cameraProblem = problem.code;
+    if (!this.#wantsLive) return; // a photo is on the screen: it stays
+    this.#live.stop();
+    this.#closePhoto();
+    this.#hideCameraTools();
+    element("freeze").disabled = element("flip").disabled = true;
+    this.#view.speed();
+    this.#view.clear(this.#modelReady ? "nothing_yet" : "loading");
+    this.#view.state = "problem";
+    this.#view.notice(problem.code, problem, { retry: "camera", choose: true });
+  }
+
+  #goLive() {
+    this.#closePhoto();
+    this.#wantsLive = true;
+    this.#smoother.reset();
+    this.#view.state = "live";
+    this.#view.hideNotice();
+    element("freeze").disabled = false;
+    element("freeze-text").textContent = text("freeze");
+    this.#showCameraTools();
+    this.#live.start();
+  }
+
+  #showFrame(result) {
+    this.#shown = this.#smoother.add(result.probabilities, result.change, result.time);
+    this.#view.answer(this.#shown);
+    this.#view.speed(result);
+    if (!this.#tested) this.#selfTest();
+  }
+
+  async #flip() {
+    this.#live.stop();
+    this.#camera.turn();
+    this.#wantsLive = true;
+    await this.#startCamera();
+  }
+
+  async #showCameraTools() {
+    element("torch").hidden = !this.#camera.hasTorch;
+    element("torch").setAttribute("aria-pressed", this.#camera.torchOn);
+    element("zoom-box").hidden = false;
+    element("zoom").max = this.#camera.mostZoom;
+    this.#showZoom();
+    element("flip").disabled = (await countCameras()) < 2;
+  }
+
+  #hideCameraTools() {
+    element("torch").hidden = element("zoom-box").hidden = true;
+  }
+
+  #showZoom() {
+    const { zoom, digitalZoom: scale, mirrored } = this.#camera;
+    element("zoom").value = zoom;
+    element("zoom-value").textContent = `${zoom.toFixed(1)}×`;
+    this.#video.style.transform = `scale(${mirrored ? -scale : scale}, ${scale})`;
+  }
+
+  async #setZoom(zoom) {
+    if (this.#view.state !== "live") return;
+    await this.#camera.setZoom(zoom);
+    this.#showZoom();
+  }
+
+  // ---- pictures that stand: a frozen frame or a photo
+
+  async #freezeOrGoOn() {
+    if (this.#view.state === "still") return this.#resume();
+    if (this.#view.state !== "live") return undefined;
+    this.#live.stop();
+    const { x, y, side } = this.#camera.crop();
+    const picture = await createImageBitmap(this.#video, x, y, side, side);
+    this.#drawStill(picture, text("paused"), this.#camera.mirrored);
+    const { probabilities, milliseconds } = await this.#engine.frame(picture, { x: 0, y: 0, side });
+    return this.#showStill(verdict(probabilities, this.#settings.threshold), milliseconds);
+  }
+
+  #resume() {
+    this.#wantsLive = true;
+    if (this.#camera.running) this.#goLive();
+    else this.#startCamera();
+  }
+
+  #openPhoto(photo) {
+    this.#live.stop();
+    this.#photo = photo;
+    const { name, picture, verdict: found, milliseconds } = photo;
+    this.#drawStill(picture, text("photo_alt", { name, label: this.#settings.classes[found.label] }), false);
+    this.#showStill(found, milliseconds);
+    element("finder").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+
+  #closePhoto() {
+    this.#photo = null;
+    this.#gallery.unmark();
+    element("still").hidden = true;
+  }
+
+  #drawStill(picture, label, mirrored) {
+    const canvas = element("still");
+    const context = canvas.getContext("2d");
+    context.setTransform(mirrored ? -1 : 1, 0, 0, 1, mirrored ? canvas.width : 0, 0);
+    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    canvas.setAttribute("aria-label", label);
+    canvas.hidden = false;
+  }
+
+  #showStill(found, milliseconds) {
+    this.#wantsLive = false;
+    this.#shown = found;
+    this.#view.state = "still";
+    this.#view.hideNotice();
+    this.#view.answer(found);
+    this.#view.speed({ milliseconds });
+    this.#hideCameraTools();
+    element("freeze").disabled = false;
+    element("freeze-text").textContent = text("go_on");
+  }
+
+  async #addPhotos(files) {
+    if (files.length && this.#modelReady) await this.#gallery.add(files);
+  }
+
+  // ---- what the user does
+
+  #listen() {
+    onClick({
+      freeze: () => this.#freezeOrGoOn(),
+      flip: () => this.#flip(),
+      retry: () => (this.#modelReady || this.#view.state !== "problem" ? this.#resume() : location.reload()),
+      choose: () => element("files").click(),
+      "notice-choose": () => element("files").click(),
+      torch: () => this.#camera.toggleTorch().then(() => this.#showCameraTools()),
+      copy: () => this.#copy(this.#sentence()),
+      share: () => this.#share(),
+      "copy-all": () => this.#copy(this.#gallery.asTable()),
+      "open-sheet": () => this.#openSheet(),
+      badge: () => this.#openSheet(),
+      "close-sheet": () => element("sheet").close(),
+      "test-again": () => this.#selfTest(),
+    });
+    element("share").hidden = !canShare();
+    element("choose").disabled = true;
+    element("sheet").addEventListener("click", ({ target }) => target.id === "sheet" && target.close());
+    element("zoom").addEventListener("input", ({ target }) => this.#setZoom(Number(target.value)));
+    element("files").addEventListener("change", ({ target }) => {
+      const files = Array.from(target.files);
+      target.value = ""; // so that the same photo can be chosen again
+      this.#addPhotos(files);
+    });
+    pinch(element("square"), () => this.#camera.zoom, (zoom) => this.#setZoom(zoom));
+    onDrop((files) => this.#addPhotos(files));
+    onPaste((files) => this.#addPhotos(files));
+    document.addEventListener("keydown", (event) => this.#onKey(event));
+    document.addEventListener("visibilitychange", () => this.#onVisibility());
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.#onDevices());
+  }
+
+  #onKey(event) {
+    if (event.target !== document.body || element("sheet").open) return;
+    if (event.key === " ") event.preventDefault(), this.#freezeOrGoOn();
+    if (event.key === "Escape" && this.#view.state === "still") this.#resume();
+  }
+
+  // A hidden page gives the camera back.
+  #onVisibility() {
+    if (document.hidden) {
+      this.#live.stop();
+      this.#camera.stop();
+    } else if (this.#wantsLive && !this.#camera.running && this.#view.state !== "problem") this.#startCamera();
+  }
+
+  async #onDevices() {
+    const waiting = this.#view.state === "problem" && PLUGGABLE.includes(this.#cameraProblem);
+    if (waiting && (await countCameras())) this.#startCamera();
+  }
+
+  #openSheet() {
+    showKinds(this.#settings, this.#kind, (kind) => this.#chooseKind(kind));
+    element("sheet").showModal();
+  }
+
+  #sentence() {
+    const { label, sure, probabilities } = this.#shown;
+    const name = sure ? this.#settings.classes[label] : text("not_sure");
+    return `${name} ${percent(probabilities[label])} (${this.#settings.title})`;
+  }
+
+  async #copy(content) {
+    await copy(content);
+    toast(text("copied"));
+  }
+
+  #share() {
+    const still = this.#view.state === "still";
+    const square = still ? { x: 0, y: 0, side: element("still").width } : this.#camera.crop();
+    return share(shareText(this.#settings.title, this.#sentence()), still ? element("still") : this.#video, square);
+  }
 }
 
 function requireBrowser() {
-  const needed = { OffscreenCanvas, createImageBitmap, WebAssembly, "crypto.subtle": globalThis.crypto?.subtle };
-  const lacking = Object.keys(needed).find((name) => !needed[name]);
-  if (lacking === "crypto.subtle") throw new Problem("camera_insecure");
+  if (!globalThis.isSecureContext) throw new Problem("camera_insecure");
+  const needed = ["OffscreenCanvas", "createImageBitmap", "WebAssembly", "Worker"];
+  const lacking = needed.find((name) => !(name in globalThis));
   if (lacking) throw new Problem("browser_old", lacking);
 }
 
@@ -39,282 +346,6 @@ async function readSettings() {
   } catch (error) {
     throw new Problem("settings_missing", String(error));
   }
-}
-
-async function start(settings) {
-  const view = new View(settings);
-  const engine = new Engine(settings);
-  const camera = new Camera(video, cameraFailed);
-  const smoother = new Smoother(settings.threshold);
-  const live = new Live({ video, engine, camera, show: showFrame, fail: modelFailed });
-  const gallery = new Gallery(settings, engine, openPhoto);
-  let kind = remembered(settings);
-  let shown = null; // the verdict on the screen
-  let wanted = true; // the live view, as opposed to a picture that stands
-  let tested = false;
-  let retry = startCamera;
-
-  listen();
-  const cameraReady = startCamera();
-  if (await loadModel()) {
-    await cameraReady;
-    if (!camera.running) await selfTest();
-  }
-
-  async function loadModel() {
-    live.stop();
-    tested = false;
-    showTest(null);
-    try {
-      const loaded = await engine.load(kind);
-      showCard(settings, loaded);
-      ready();
-      return true;
-    } catch (problem) {
-      modelFailed(problem);
-      return false;
-    }
-  }
-
-  function modelFailed(problem) {
-    live.stop();
-    ready.model = false;
-    retry = () => location.reload();
-    view.state = "problem";
-    view.notice(problem.code, problem, { retry: "reload" });
-    element("badge").hidden = true;
-    for (const id of ["freeze", "choose", "flip"]) element(id).disabled = true;
-  }
-
-  // The model is loaded: let the live view and the photos begin.
-  function ready() {
-    ready.model = true;
-    element("choose").disabled = false;
-    if (camera.running) goLive();
-    else if (view.state === "loading") view.notice("allow_camera", {}, { choose: true });
-  }
-
-  async function startCamera() {
-    view.state = "loading";
-    view.notice("starting_camera");
-    element("freeze").disabled = element("flip").disabled = true;
-    const asking = setTimeout(() => view.state === "loading" && view.notice("allow_camera", {}, { choose: true }), 1500);
-    try {
-      await camera.start();
-      if (!wanted || document.hidden) return camera.stop();
-      showCameraTools();
-      if (ready.model) goLive();
-      else view.notice("loading");
-    } catch (problem) {
-      cameraFailed(problem);
-    } finally {
-      clearTimeout(asking);
-    }
-  }
-
-  function cameraFailed(problem) {
-    live.stop();
-    retry = startCamera;
-    cameraFailed.code = problem.code;
-    for (const id of ["torch", "zoom-box", "still"]) element(id).hidden = true;
-    element("freeze").disabled = element("flip").disabled = true;
-    view.speed();
-    view.clear();
-    view.state = "problem";
-    view.notice(problem.code, problem, { retry: "camera", choose: true });
-  }
-
-  function goLive() {
-    wanted = true;
-    smoother.reset();
-    view.state = "live";
-    view.hideNotice();
-    element("still").hidden = true;
-    element("freeze").disabled = false;
-    element("freeze-text").textContent = text("freeze");
-    live.start();
-  }
-
-  // Back from a picture that stands.
-  function resume() {
-    if (camera.running) goLive();
-    else (wanted = true), startCamera();
-  }
-
-  function showFrame(result) {
-    shown = smoother.add(result.probabilities, result.change, result.time);
-    view.answer(shown);
-    view.speed(result);
-    if (!tested) selfTest();
-  }
-
-  async function freeze() {
-    if (view.state === "still") return resume();
-    if (view.state !== "live") return;
-    live.stop();
-    const { x, y, side } = camera.crop();
-    const picture = await createImageBitmap(video, x, y, side, side);
-    drawStill(picture, camera.mirrored);
-    const result = await engine.frame(picture, { x: 0, y: 0, side });
-    showStill(verdict(result.probabilities, settings.threshold), result.milliseconds);
-  }
-
-  function openPhoto({ name, picture, verdict: found, milliseconds }) {
-    live.stop();
-    drawStill(picture, false);
-    showStill(found, milliseconds);
-    element("still").setAttribute("aria-label", text("photo_alt", { name, label: settings.classes[found.label] }));
-    element("finder").scrollIntoView({ block: "nearest", behavior: "smooth" });
-  }
-
-  function drawStill(picture, mirrored) {
-    const canvas = element("still");
-    const context = canvas.getContext("2d");
-    context.setTransform(mirrored ? -1 : 1, 0, 0, 1, mirrored ? canvas.width : 0, 0);
-    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    canvas.setAttribute("aria-label", text("paused"));
-    canvas.hidden = false;
-  }
-
-  function showStill(found, milliseconds) {
-    wanted = false;
-    shown = found;
-    view.state = "still";
-    view.hideNotice();
-    view.answer(found);
-    view.speed({ milliseconds });
-    element("freeze").disabled = false;
-    element("freeze-text").textContent = text("go_on");
-    element("zoom-box").hidden = element("torch").hidden = true;
-  }
-
-  async function addPhotos(files) {
-    if (!files.length || !ready.model) return;
-    await gallery.add(files);
-  }
-
-  async function selfTest() {
-    tested = true;
-    showTest(null);
-    try {
-      showTest(await engine.selfTest());
-    } catch (problem) {
-      if (problem.code !== "stopped") toast(text(problem.code, problem));
-    }
-    keepOffline();
-  }
-
-  async function chooseKind(chosen) {
-    kind = chosen;
-    remember(kind);
-    if (await loadModel()) {
-      await gallery.again();
-      if (!camera.running) await selfTest();
-    }
-  }
-
-  async function showCameraTools() {
-    const still = view.state === "still";
-    element("torch").hidden = still || !camera.hasTorch;
-    element("torch").setAttribute("aria-pressed", camera.torchOn);
-    element("zoom-box").hidden = still;
-    element("zoom").max = camera.mostZoom;
-    showZoom();
-    element("flip").disabled = (await countCameras()) < 2;
-  }
-
-  function showZoom() {
-    element("zoom").value = camera.zoom;
-    element("zoom-value").textContent = `${camera.zoom.toFixed(1)}×`;
-    video.style.transform = `scale(${camera.mirrored ? -camera.digitalZoom : camera.digitalZoom}, ${camera.digitalZoom})`;
-  }
-
-  async function setZoom(zoom) {
-    if (view.state !== "live") return;
-    await camera.setZoom(zoom);
-    showZoom();
-  }
-
-  async function flip() {
-    live.stop();
-    camera.facing = camera.facing === "user" ? "environment" : "user";
-    wanted = true;
-    await startCamera();
-  }
-
-  function sentence() {
-    const { label, sure, probabilities } = shown;
-    return { name: sure ? settings.classes[label] : text("not_sure"), share: probabilities[label] };
-  }
-
-  function listen() {
-    const click = (id, call) => element(id).addEventListener("click", call);
-    click("freeze", freeze);
-    click("flip", flip);
-    click("retry", () => retry());
-    click("choose", () => element("files").click());
-    click("notice-choose", () => element("files").click());
-    click("torch", () => camera.toggleTorch().then(showCameraTools));
-    click("copy", () => shareResult.copy(settings, sentence()));
-    click("share", () => shareResult.share(settings, sentence(), view.state === "still" ? element("still") : video, camera.crop()));
-    click("copy-all", () => shareResult.copyText(gallery.asTable()));
-    click("open-sheet", () => openSheet());
-    click("badge", () => openSheet());
-    click("close-sheet", () => element("sheet").close());
-    click("test-again", selfTest);
-    element("share").hidden = !canShare();
-    element("choose").disabled = true;
-    element("sheet").addEventListener("click", (event) => event.target === element("sheet") && element("sheet").close());
-    element("zoom").addEventListener("input", (event) => setZoom(Number(event.target.value)));
-    pinch(element("square"), () => camera.zoom, setZoom);
-    element("files").addEventListener("change", async ({ target }) => {
-      const files = Array.from(target.files);
-      target.value = "";
-      await addPhotos(files);
-    });
-    document.addEventListener("paste", ({ clipboardData }) => addPhotos(Array.from(clipboardData.files)));
-    document.addEventListener("keydown", onKey);
-    document.addEventListener("visibilitychange", onVisibility);
-    navigator.mediaDevices?.addEventListener("devicechange", onDevices);
-    listenToDrops(addPhotos);
-  }
-
-  function openSheet() {
-    showKinds(settings, kind, chooseKind);
-    element("sheet").showModal();
-  }
-
-  function onKey(event) {
-    if (event.target !== document.body || element("sheet").open) return;
-    if (event.key === " ") event.preventDefault(), freeze();
-    if (event.key === "Escape" && view.state === "still") resume();
-  }
-
-  // A hidden page gives the camera back.
-  function onVisibility() {
-    if (document.hidden) {
-      live.stop();
-      camera.stop();
-    } else if (wanted && !camera.running && view.state !== "problem") startCamera();
-  }
-
-  async function onDevices() {
-    if (view.state === "problem" && CAMERA_PROBLEMS.includes(cameraFailed.code) && (await countCameras())) startCamera();
-  }
-}
-
-function listenToDrops(add) {
-  const { classList } = document.body;
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    classList.add("dragging");
-  });
-  document.addEventListener("dragleave", (event) => event.relatedTarget || classList.remove("dragging"));
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    classList.remove("dragging");
-    add(Array.from(event.dataTransfer.files));
-  });
 }
 
 // The model file chosen last time, if the page still has it. Storage may be forbidden; then it is not kept.
@@ -333,4 +364,16 @@ function remember(kind) {
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
   }
+}
+
+translate(document);
+try {
+  requireBrowser();
+  await new App(await readSettings()).start();
+} catch (error) {
+  const { code, detail } = Problem.of(error);
+  document.body.dataset.state = "problem";
+  element("notice-text").textContent = text(code, { detail });
+  element("notice").hidden = false;
+  if (code === "unexpected") throw error;
 }

@@ -82,9 +82,9 @@ export class Camera {
     this.torchOn = false;
   }
 
-  async flip() {
+  // From the back to the front camera or back, at the next start.
+  turn() {
     this.facing = this.facing === "user" ? "environment" : "user";
-    await this.start();
   }
 
   async toggleTorch() {

@@ -1,4 +1,4 @@
-// The twin of handlens/fitting of the Python side: a picture of any size to the square of bytes that a model
+// The twin of `fit` in src/handlens/photos.py: a picture of any size to the square of bytes that a model
 // takes. Shrinking averages areas (OpenCV's INTER_AREA), enlarging is bilinear (INTER_LINEAR), both with
 // OpenCV's own arithmetic, so that a byte differs by 1 at most, and seldom.
 //
@@ -17,25 +17,40 @@ export function placement(width, height, size, fit) {
     const y = Math.floor((height - side) / 2);
     return { source: { x, y, width: side, height: side }, target: square };
   }
-  const scale = size / Math.max(width, height);
-  const wide = Math.max(1, roundHalfEven(width * scale));
-  const high = Math.max(1, roundHalfEven(height * scale));
-  const x = Math.floor((size - wide) / 2);
-  const y = Math.floor((size - high) / 2);
-  return { source: { x: 0, y: 0, width, height }, target: { x, y, width: wide, height: high } };
+  const longer = Math.max(width, height);
+  const [across, down] = [width, height].map((side) => {
+    return Math.max(1, Math.floor((2 * side * size + longer) / (2 * longer)));
+  });
+  const x = Math.floor((size - across) / 2);
+  const y = Math.floor((size - down) / 2);
+  return { source: { x: 0, y: 0, width, height }, target: { x, y, width: across, height: down } };
 }
 
-// RGB bytes (size, size, 3) of a source; what the photo does not fill is black.
+// RGB bytes (size, size, 3) of a source; what the photo does not fill is black. First the sides that are too
+// long shrink, then those that are too short grow.
 export function fitted(source, size, fit) {
   const { source: from, target: to } = placement(source.width, source.height, size, fit);
-  const shrinks = to.width <= from.width && to.height <= from.height;
-  const small = shrinks ? shrink(source, from, to) : enlarge(source, from, to);
+  const between = { width: Math.min(from.width, to.width), height: Math.min(from.height, to.height) };
+  const shrunk = same(between, from) ? copied(source, from) : shrink(source, from, between);
+  const content = same(between, to) ? shrunk : enlarge(shrunk, between, to);
   const square = new Uint8Array(size * size * 3);
   for (let y = 0; y < to.height; y++) {
-    const row = small.subarray(y * to.width * 3, (y + 1) * to.width * 3);
+    const row = content.subarray(y * to.width * 3, (y + 1) * to.width * 3);
     square.set(row, ((to.y + y) * size + to.x) * 3);
   }
   return square;
+}
+
+const same = (a, b) => a.width === b.width && a.height === b.height;
+
+function copied(source, from) {
+  const read = rowReader(source, from);
+  const copy = new Uint8Array(from.width * from.height * 3);
+  for (let y = 0, i = 0; y < from.height; y++) {
+    const row = read(y);
+    for (let at = 0; at < row.length; at += 4, i += 3) copy.set(row.subarray(at, at + 3), i);
+  }
+  return copy;
 }
 
 // Which source pixels make target pixel i, and with which weights: flat lists, `first[i]` to `first[i + 1]`.
@@ -157,15 +172,13 @@ function linearTable(length, target) {
   return { index, weight };
 }
 
-function enlarge(source, from, to) {
+function enlarge(rgb, from, to) {
   const across = linearTable(from.width, to.width);
   const down = linearTable(from.height, to.height);
-  const band = source.rows(from.y, from.height);
-  const lines = [];
-  for (let y = 0; y < from.height; y++) {
-    const begin = (y * source.width + from.x) * 4;
-    lines.push(stretch(band.subarray(begin, begin + from.width * 4), across, to.width));
-  }
+  const stride = from.width * 3;
+  const lines = Array.from({ length: from.height }, (_, y) => {
+    return stretch(rgb.subarray(y * stride, (y + 1) * stride), across, to.width);
+  });
   const large = new Uint8Array(to.width * to.height * 3);
   for (let y = 0; y < to.height; y++) {
     const upper = lines[down.index[y]];
@@ -181,10 +194,10 @@ function enlarge(source, from, to) {
 
 function stretch(row, { index, weight }, width) {
   const line = new Int32Array(width * 3);
-  const last = row.length - 4;
+  const last = row.length - 3;
   for (let x = 0; x < width; x++) {
-    const left = index[x] * 4;
-    const right = Math.min(left + 4, last);
+    const left = index[x] * 3;
+    const right = Math.min(left + 3, last);
     for (let c = 0; c < 3; c++) {
       line[3 * x + c] = weight[2 * x] * row[left + c] + weight[2 * x + 1] * row[right + c];
     }

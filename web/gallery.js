@@ -69,8 +69,13 @@ export class Gallery {
     card.canvas.getContext("2d").drawImage(picture, 0, 0, card.canvas.width, card.canvas.height);
   }
 
-  #choose(result) {
+  // No photo is on the screen.
+  unmark() {
     for (const { card } of this.#results) card.button.removeAttribute("aria-current");
+  }
+
+  #choose(result) {
+    this.unmark();
     result.card.button.setAttribute("aria-current", "true");
     this.#open(result);
   }

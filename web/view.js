@@ -8,6 +8,11 @@ const SPEAK_EVERY = 2000; // ms; a screen reader is told no more often
 
 export const element = (id) => document.getElementById(id);
 
+// Calls for clicks, by the id of the button.
+export function onClick(calls) {
+  for (const [id, call] of Object.entries(calls)) element(id).addEventListener("click", call);
+}
+
 export class View {
   #settings;
   #spoken = "";
@@ -50,9 +55,10 @@ export class View {
     element("speed").hidden = !parts.some(Boolean);
   }
 
-  clear() {
+  // No answer yet: say `key` instead.
+  clear(key = "loading") {
     element("result").classList.remove("unsure");
-    this.#label(text("nothing_yet"), "idle");
+    this.#label(text(key), "idle");
     element("percent").textContent = "";
     this.#bar(0);
     element("ranks").replaceChildren();

@@ -51,7 +51,7 @@ class File:
 
 
 def build(
-    web: Path, winner: Winner, contract: Contract, *, title: str, precision: float, transparency: str
+    web: Path, winner: Winner, contract: Contract, *, title: str, precision: float
 ) -> tuple[Bundle, dict[str, Value]]:
     """Make the bundle around the winner, and the metrics of it."""
     files = exported(winner, contract)
@@ -66,7 +66,7 @@ def build(
         "classes": contract.classes,
         "store_size": contract.store_size,
         "fit": contract.fit,
-        "transparency": transparency,
+        "transparency": contract.transparency,
         "threshold": sure.value,
         "precision": sure.precision,
         "preferred": preferred,

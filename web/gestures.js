@@ -1,4 +1,4 @@
-// Pinch with two fingers, or turn a wheel, to zoom.
+// Gestures: pinch with two fingers or turn a wheel to zoom; drop or paste photos.
 
 export function pinch(target, zoom, setZoom) {
   const fingers = new Map();
@@ -27,4 +27,23 @@ export function pinch(target, zoom, setZoom) {
     const [a, b] = fingers.values();
     return Math.max(1, Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY));
   }
+}
+
+// `add(files)` gets what is dropped anywhere on the page.
+export function onDrop(add) {
+  const { classList } = document.body;
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    classList.add("dragging");
+  });
+  document.addEventListener("dragleave", (event) => event.relatedTarget || classList.remove("dragging"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    classList.remove("dragging");
+    add(Array.from(event.dataTransfer.files));
+  });
+}
+
+export function onPaste(add) {
+  document.addEventListener("paste", ({ clipboardData }) => add(Array.from(clipboardData.files)));
 }

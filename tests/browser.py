@@ -1,0 +1,148 @@
+"""A real Chromium with a fake camera that shows a film of photos."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from playwright.sync_api import BrowserContext, Page, Playwright
+
+from handlens.app import serving
+
+Squares = Sequence[NDArray[np.uint8]]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+]
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+BITS = 8  # of the number beside the picture that says which photo it is
+
+
+def executable() -> str:
+    """Find Chromium; without one the tests cannot run, and say what to do."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert found, "these tests drive Chromium: run 'tests/install-tools.sh' (Debian, Ubuntu) or install it"
+    return found
+
+
+def film(squares: Squares, path: Path, *, fps: int, repeat: int = 1) -> Path:
+    """Write squares (S, S, 3) as a Y4M film whose middle square shows them, enlarged by a whole number.
+
+    On the left of it the photo's number stands as `BITS` black or white fields, the highest on top.
+    """
+    size = squares[0].shape[0]
+    side = size * (-(-400 // size) + (-(-400 // size)) % 2)
+    width = side + side // 2 // 4 * 8
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{side} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
+        for number, square in enumerate(squares):
+            frame = np.full((side, width, 3), 60, np.uint8)
+            left = (width - side) // 2
+            frame[:, left : left + side] = np.kron(square, np.ones((side // size, side // size, 1), np.uint8))
+            for bit in range(BITS):
+                rows = slice(bit * side // BITS, (bit + 1) * side // BITS)
+                frame[rows, :left] = 235 if number >> (BITS - 1 - bit) & 1 else 16
+            file.write((b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes()) * repeat)
+    return path
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a bundle on a free port; give its address."""
+    with serving.server(folder, 0) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class Watched:
+    """A page with a record of what it asks the network for and what it complains about."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.foreign: list[str] = []
+        self.complaints: list[str] = []
+        page.context.on("request", lambda request: self.note(request.url))
+        page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def note(self, url: str) -> None:
+        """Remember addresses elsewhere."""
+        if not url.startswith((self.address, "blob:" + self.address, "data:")):
+            self.foreign.append(url)
+
+    def text(self, selector: str) -> str:
+        """Give the text of an element."""
+        return self.page.locator(selector).text_content() or ""
+
+    def wait(self, what: Callable[[], Any], *, seconds: float = 30) -> Any:
+        """Wait until `what()` is truthy (the policy of the page forbids playwright's own way)."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := what():
+                return found
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"waited {seconds} s; state {self.state}; {self.text('#notice-text')}; {self.complaints}")
+
+    @property
+    def state(self) -> str:
+        """Give the page's state: loading, live, still or problem."""
+        return self.page.locator("body").get_attribute("data-state") or ""
+
+    def wait_state(self, state: str) -> None:
+        """Wait for a state."""
+        self.wait(lambda: self.state == state)
+
+    def wait_verified(self) -> None:
+        """Wait until the self-test has passed."""
+        self.wait(lambda: self.page.locator("#badge").get_attribute("data-state") == "passed")
+
+
+@contextmanager
+def browser(
+    playwright: Playwright,
+    profile: Path,
+    *,
+    camera: Path | None = None,
+    flags: Sequence[str] = (),
+    viewport: dict[str, int] = PHONE,
+    language: str = "en-US",
+    **options: Any,
+) -> Iterator[BrowserContext]:
+    """Start Chromium with an empty profile; `camera` is the film that its camera shows, None: no camera."""
+    films = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
+    context = playwright.chromium.launch_persistent_context(
+        profile,
+        executable_path=executable(),
+        args=[*FLAGS, *(films if camera else []), *flags],
+        viewport=viewport,
+        locale=language,
+        **options,
+    )
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+def open_page(context: BrowserContext, address: str) -> Watched:
+    """Open a bundle's page."""
+    watched = Watched(context.new_page(), address)
+    watched.page.goto(address)
+    return watched
