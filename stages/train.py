@@ -1,7 +1,7 @@
 """train: split, contract, pixels, one recipe -> the best epoch's model, its scores, its curve.
 
-Runs by itself or under torchrun. HANDLENS_DEVICE (auto, cpu, cuda), HANDLENS_COMPILE (1: torch.compile)
-and HANDLENS_THREADS choose how it runs, not what it trains.
+The environment chooses how it runs, not what it trains: HANDLENS_DEVICE (auto, cpu, cuda), HANDLENS_THREADS,
+HANDLENS_COMPILE (1: torch.compile), HANDLENS_TORCHRUN ("--standalone --nproc_per_node=4": on four GPUs).
 """
 
 from functools import partial
@@ -32,6 +32,7 @@ def main(
     compiled: Annotated[bool, typer.Option("--compile", envvar="HANDLENS_COMPILE")] = False,
 ) -> None:
     """Train `model` from the start, or from where an interruption left it in the folder `unfinished`."""
+    distributed.relaunch()
     p = params.load(params_file)
     recipe = p.recipe(model)
     contract = Contract.load(contract_file)

@@ -142,6 +142,16 @@ def test_an_edit_during_the_training_is_refused_and_undoing_it_saves_the_work(be
     assert "goes on after step 0 of epoch 7" in bench.run()
 
 
+def test_two_processes_write_one_model(bench: Bench) -> None:
+    with bench.start(HANDLENS_TORCHRUN="--standalone --nproc_per_node=2") as process:
+        _, shown = process.communicate()
+    assert process.returncode == 0, shown
+    assert shown.count(f"{MODEL} epoch 6/6") == 1
+    assert len((bench.folder / "curve.csv").read_text(encoding="utf-8").splitlines()) == 13
+    assert checkpoint.load_card(bench.folder / "models" / MODEL).epochs == 6
+    assert not bench.state.exists()
+
+
 def test_what_users_can_mend_is_one_sentence(bench: Bench) -> None:
     (bench.folder / "contract.json").write_text("{}", encoding="utf-8")
     assert "contract.json is not a contract" in bench.fails()

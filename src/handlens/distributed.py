@@ -5,6 +5,8 @@ nccl GPUs, on one machine or several. Process 0 is the only one that writes.
 """
 
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +51,17 @@ class Processes:
         if self.world > 1:
             dist.broadcast_object_list(box, 0)
         return box[0]
+
+
+def relaunch() -> None:
+    """Replace this process by `torchrun` with the arguments in HANDLENS_TORCHRUN, if there are any.
+
+    The command that DVC records stays the same, however many devices a machine has.
+    """
+    arguments = os.environ.get("HANDLENS_TORCHRUN")
+    if arguments and "WORLD_SIZE" not in os.environ:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", *shlex.split(arguments)]
+        os.execv(sys.executable, [*torchrun, *sys.argv])
 
 
 @contextmanager
