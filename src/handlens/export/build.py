@@ -33,7 +33,7 @@ Maker = Callable[[onnx.ModelProto, Pixels], onnx.ModelProto]
 
 KINDS: dict[str, Maker] = {
     "fp32": lambda model, calibration: model,
-    "fp16": lambda model, calibration: fp16(model),
+    "fp16": fp16,
     "int8_weights": int8_weights,
     "int8": int8,
 }

@@ -6,6 +6,9 @@ every device and without a session option; DequantizeLinear, the usual node, is 
 `session.disable_quant_qdq` is set and is 2 times slower then.
 """
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -18,38 +21,67 @@ LEAST_FAN_IN = 64  # weights per output channel below which a tensor is small an
 BATCH = 16
 
 Array = NDArray[np.float32]
+Tensor: TypeAlias = onnx.TensorProto
+Packing = Callable[[onnx.ModelProto, Tensor], Array]
 
 
-def fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store the weights as float16: half the file."""
-    small = copy_of(model)
-    for node in weighted(small):
-        store_half(small, initializer(small, node.input[1]))
-    return small
+def fp16(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
+    """Store the weights as float16: half the file. `calibration` as in `int8_weights`."""
+    return pack(model, calibration, lambda tensor: half)
 
 
 def int8_weights(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
     """Store the weights as int8 with one scale per output channel: a quarter of the file.
 
-    Depthwise and first convolutions, few weights that matter most, become float16. What rounding adds to a
-    channel's output on average over the `calibration` photos (N, store, store, 3) is taken off its bias
+    Depthwise and first convolutions, few weights that matter most, become float16. `calibration` are photos
+    (N, store, store, 3), see `pack`.
+    """
+    return pack(model, calibration, lambda tensor: half if fan_in(tensor) < LEAST_FAN_IN else int8)
+
+
+def pack(
+    model: onnx.ModelProto, calibration: Pixels, packing_of: Callable[[Tensor], Packing]
+) -> onnx.ModelProto:
+    """Store every weight tensor in the way that `packing_of` chooses.
+
+    What rounding adds to a channel's output on average over the calibration photos is taken off its bias
     (bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2).
     """
     small = copy_of(model)
     nodes = weighted(small)
     means = channel_means(model, {node.input[0] for node in nodes}, calibration)
     for node in nodes:
-        tensor = initializer(small, node.input[1])
-        if np.prod(tensor.dims[1:]) < LEAST_FAN_IN:
-            store_half(small, tensor)
-            continue
+        tensor, bias = (initializer(small, name) for name in node.input[1:])
         exact = numpy_helper.to_array(tensor)
-        rounded, scale = quantise(exact)
-        store_int8(small, tensor, rounded, scale)
-        error = shift(rounded * scale - exact, means[node.input[0]])
-        bias = initializer(small, node.input[2])
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) - error, bias.name))
+        rounded = packing_of(tensor)(small, tensor)
+        corrected = numpy_helper.to_array(bias) - shift(rounded - exact, means[node.input[0]])
+        bias.CopyFrom(numpy_helper.from_array(corrected, bias.name))
     return small
+
+
+def half(model: onnx.ModelProto, tensor: Tensor) -> Array:
+    """Keep a tensor as float16; returns its rounded values."""
+    name, rounded = tensor.name, numpy_helper.to_array(tensor).astype(np.float16)
+    tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.half"))
+    prepend(model, [to_float(f"{name}.half", name)])
+    widened: Array = rounded.astype(np.float32)
+    return widened
+
+
+def int8(model: onnx.ModelProto, tensor: Tensor) -> Array:
+    """Keep a tensor as int8 and a scale per output channel; returns its rounded values."""
+    name = tensor.name
+    rounded, scale = quantise(numpy_helper.to_array(tensor))
+    tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.int8"))
+    model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
+    scaled = onnx.helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name])
+    prepend(model, [to_float(f"{name}.int8", f"{name}.float"), scaled])
+    return rounded * scale
+
+
+def fan_in(tensor: Tensor) -> int:
+    """Count the weights of one output channel."""
+    return int(np.prod(tensor.dims[1:]))
 
 
 def weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -112,24 +144,6 @@ def shift(error: Array, mean: NDArray[np.float64]) -> Array:
 def initializer(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
     """Find a constant by name."""
     return next(tensor for tensor in model.graph.initializer if tensor.name == name)
-
-
-def store_half(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
-    """Keep a tensor as float16."""
-    name, values = tensor.name, numpy_helper.to_array(tensor).astype(np.float16)
-    tensor.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
-    prepend(model, [to_float(f"{name}.half", name)])
-
-
-def store_int8(
-    model: onnx.ModelProto, tensor: onnx.TensorProto, rounded: NDArray[np.int8], scale: Array
-) -> None:
-    """Keep a tensor as int8 and its scale."""
-    name = tensor.name
-    tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.int8"))
-    model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
-    scaled = onnx.helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name])
-    prepend(model, [to_float(f"{name}.int8", f"{name}.float"), scaled])
 
 
 def to_float(stored: str, name: str) -> onnx.NodeProto:
