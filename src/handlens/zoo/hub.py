@@ -13,6 +13,9 @@ from torch import Tensor
 
 from handlens.errors import UserError
 
+# what the loaders raise for a hub out of reach (OSError), a wrong hash, and a file that is not a checkpoint
+BROKEN = (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError)
+
 
 def imagenet_state(source: str) -> dict[str, Tensor]:
     """Fetch the state dict of `torchvision:NAME` or `timm:NAME` for 1000 classes.
@@ -44,7 +47,7 @@ def torchvision_state(name: str) -> dict[str, Tensor]:
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except BROKEN as error:
         raise UserError(unreachable(f"torchvision's {name}", by_url(weights.url), error)) from None
     return state
 
@@ -54,7 +57,7 @@ def timm_state(name: str) -> dict[str, Tensor]:
     config = timm.models.get_pretrained_cfg(name)
     try:
         state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except BROKEN as error:
         way = by_url(config.url) if config.url else by_path(config.hf_hub_id)
         raise UserError(unreachable(f"timm's {name}", way, error)) from None
     return state
