@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import textures
 import torch
 from sklearn import metrics as sk
@@ -112,6 +113,17 @@ def test_ignoring_groups_would_make_intervals_too_narrow():
         low, high = bootstrap.intervals(counts, resamples=500, seed=0)["accuracy"]
         widths.append(high - low)
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.2)
+
+
+def test_intervals_are_scipys_bca_when_groups_are_many():
+    """With the same resamples; the widening for few groups is switched off by saying there are many."""
+    hit = np.random.default_rng(3).random(60) < 0.9
+    theirs = scipy.stats.bootstrap((hit.astype(float),), np.mean, method="BCa", rng=1, n_resamples=2000)
+    without = (hit.sum() - hit) / 59
+    ours = bootstrap.interval(theirs.bootstrap_distribution, hit.mean(), without, 10**9)
+    assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.004)
+    plain = np.quantile(theirs.bootstrap_distribution, [0.025, 0.975])
+    assert abs(ours[0] - plain[0]) > 0.01  # this sample is skewed enough to tell
 
 
 def test_no_mistakes_still_leave_doubt():
