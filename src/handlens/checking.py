@@ -21,11 +21,16 @@ def check(path: Path) -> params.Params:
 
 
 def check_raw(folder: Path) -> None:
-    """Refuse file names below `folder` that break DVC before `scan` could report them.
+    """Refuse a missing raw folder, and file names below it that break DVC before `scan` could report them.
 
     DVC reads the whole folder to see what changed; names that are not UTF-8 and dangling links stop it with a
-    traceback. A missing folder is fine here: `scan` says what to do.
+    traceback.
     """
+    if not folder.is_dir():
+        raise UserError(
+            f"there are no photos: the folder {folder} does not exist. 'handlens import FOLDER' brings yours, "
+            "'handlens sample' real photos to try."
+        )
     for parent, folders, names in os.walk(folder):
         for path in (Path(parent, name) for name in [*folders, *names]):
             if not is_utf8(path):
