@@ -1,7 +1,7 @@
 """check: params.yaml -> a constant stamp. Refuses what cannot work before anything runs.
 
-It also looks whether the raw folder is there and DVC can hold its names. That is no dependency: what lies in the
-folder is the matter of `scan`, and the stamp does not depend on it.
+It also looks whether the raw folder is there and DVC can hold its names. That is no dependency: what lies in
+the folder is the matter of `scan`, and the stamp does not depend on it.
 """
 
 from pathlib import Path

@@ -55,7 +55,6 @@ def test_names_that_dvc_cannot_hold_are_named(tmp_path):
     with pytest.raises(UserError, match=r"a/gone.jpg is a link to nowhere.jpg, which does not exist"):
         check_raw(tmp_path / "raw")
     (tmp_path / "raw/a/gone.jpg").unlink()
-    with open(os.fsencode(tmp_path / "raw/a") + b"/\xff\xfe.jpg", "wb") as file:
-        file.write(b"x")
+    (tmp_path / "raw/a" / os.fsdecode(b"\xff\xfe.jpg")).write_bytes(b"x")
     with pytest.raises(UserError, match="not UTF-8"):
         check_raw(tmp_path / "raw")

@@ -1,8 +1,8 @@
 """Prove that no photo, no mirror image of it and no copy of it is on two sides: look, do not trust the split.
 
-`scan` finds near-duplicates through an index of hashes, and `split` keeps their groups together. This check uses
-neither the index nor the groups: it compares the stored pixels of validation and test photos with those of the
-photos on other sides, exhaustively and under all four flips, and the contents of their files by sha256.
+`scan` finds near-duplicates through an index of hashes, and `split` keeps their groups together. This check
+uses neither the index nor the groups: it compares the stored pixels of validation and test photos with those
+of the photos on other sides, exhaustively and under all four flips, and the contents of their files by sha256.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ FLIPS = {"none": (1, 1), "hflip": (1, -1), "vflip": (-1, 1), "both": (-1, -1)}
 def measure(sides: pd.DataFrame, sha256: "pd.Series[str]", store: PixelStore, seed: int) -> dict[str, int]:
     """Count validation and test photos that are on another side as well.
 
-    `sides` is the split table, `sha256` the content of each slot. Returns `leakage` (0 is what must come out),
+    `sides` is the split table, `sha256` the content of each slot. Returns `leakage` (0 must come out),
     `checked_photos` of validation and test, and `checked_pairs`, flips included.
     """
     photos = sides.drop_duplicates("slot")
@@ -48,7 +48,8 @@ def measure(sides: pd.DataFrame, sha256: "pd.Series[str]", store: PixelStore, se
         down, right = FLIPS[flip]
         if same_photo(first, second[::down, ::right]):
             leaked.add(int(pool[a]))
-    pairs = sum(int((side[pool] != side[pool[row]]).sum()) for row in checked) * len(FLIPS)
+    others = len(pool) - np.bincount(side[pool])
+    pairs = int(others[side[pool[checked]]].sum()) * len(FLIPS)
     return {"leakage": len(leaked), "checked_photos": len(checked), "checked_pairs": pairs}
 
 
