@@ -79,6 +79,12 @@ def int8(model: onnx.ModelProto, tensor: Tensor) -> Array:
     return rounded * scale
 
 
+def seven_bits(model: onnx.ModelProto, tensor: Tensor) -> Array:
+    """Leave a tensor as it is; returns what `handlens.export.quantization` will round its values to."""
+    rounded, scale = quantise(numpy_helper.to_array(tensor), 64)
+    return rounded * scale
+
+
 def fan_in(tensor: Tensor) -> int:
     """Count the weights of one output channel."""
     return int(np.prod(tensor.dims[1:]))
@@ -118,14 +124,14 @@ def channel_means(
     return {name: total / len(calibration) for name, total in sums.items()}
 
 
-def quantise(values: Array) -> tuple[NDArray[np.int8], Array]:
+def quantise(values: Array, most: int = 127) -> tuple[NDArray[np.int8], Array]:
     """Round weights (out, ...) to int8 with a scale (out, 1, ...) such that values ~ scale * int8.
 
-    Symmetric, -127..127, zero point 0 (Krishnamoorthi 2018, arXiv:1806.08342, section 2.2). A channel of
+    Symmetric, -most..most, zero point 0 (Krishnamoorthi 2018, arXiv:1806.08342, section 2.2). A channel of
     zeros gets scale 1.
     """
     peak = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
-    scale = np.where(peak > 0, peak / 127, 1).astype(np.float32)
+    scale = np.where(peak > 0, peak / most, 1).astype(np.float32)
     return np.rint(values / scale).astype(np.int8), scale
 
 

@@ -12,7 +12,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from handlens.export.packing import copy_of
+from handlens.export.packing import pack, seven_bits
 from handlens.pixels import Pixels
 
 BATCH = 16
@@ -36,10 +36,11 @@ def int8(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
     """Quantise weights per output channel and activations by their range on `calibration` photos.
 
     Weights keep to 7 bits (`reduce_range`): x86 without VNNI adds pairs of products in 16 bits, which
-    overflow with 8. Normalisation before the first convolution and softmax stay float32.
+    overflow with 8. Biases are corrected for it, see `pack`. Normalisation before the first convolution and
+    softmax stay float32.
     """
     (entry,) = [item.name for item in model.graph.input]
-    prepared = copy_of(model)  # quantize_static moves the weights of what it is given into a file
+    prepared = pack(model, calibration, lambda tensor: seven_bits)
     onnx.helper.set_model_props(prepared, PREPROCESSED)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
