@@ -114,14 +114,3 @@ def test_a_balance_change_retrains_but_opens_no_photo(project):
     assert not stages & {"filter", "augment"}
     project.run("git", "checkout", "params.yaml")
     assert project.repro() == set()
-
-
-def test_wrong_parameters_stop_at_check(project):
-    project.change("train.epocs", 3)
-    result = project.run("dvc", "repro", check=False)
-    assert result.returncode != 0
-    said = result.stdout + result.stderr
-    assert "train.epocs is not a parameter; did you mean epochs?" in said
-    assert "Traceback" not in said
-    project.run("git", "checkout", "params.yaml")
-    assert project.repro() == set()
