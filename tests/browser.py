@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright
 
 from handlens.app import serving
 
@@ -25,7 +25,6 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-ui-for-media-stream",
 ]
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
@@ -74,11 +73,12 @@ def served(folder: Path) -> Iterator[str]:
 class Watched:
     """A page with a record of what it asks the network for and what it complains about."""
 
-    def __init__(self, page: Page, address: str) -> None:
-        self.page, self.address = page, address
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.context, self.address = context, address
+        self.page = page = context.new_page()
         self.foreign: list[str] = []
         self.complaints: list[str] = []
-        page.context.on("request", lambda request: self.note(request.url))
+        context.on("request", lambda request: self.note(request.url))
         page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
@@ -98,7 +98,8 @@ class Watched:
             if found := what():
                 return found
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"waited {seconds} s; state {self.state}; {self.text('#notice-text')}; {self.complaints}")
+        notice = self.text("#notice-text")
+        raise AssertionError(f"waited {seconds} s; {self.state}: {notice}; {self.complaints}")
 
     @property
     def state(self) -> str:
@@ -114,35 +115,74 @@ class Watched:
         self.wait(lambda: self.page.locator("#badge").get_attribute("data-state") == "passed")
 
 
+# Notes what the page says of each photo of a film: the number beside the picture is read from the very frame
+# that the page sends to its worker, the label after the answer to that frame was shown.
+LISTEN = """
+window.said = {};
+const post = Worker.prototype.postMessage;
+const waiting = new Map();
+Worker.prototype.postMessage = function (message, ...rest) {
+  if (message.type === "frame") {
+    const canvas = new OffscreenCanvas(message.frame.displayWidth, message.frame.displayHeight);
+    const context = canvas.getContext("2d");
+    context.drawImage(message.frame, 0, 0);
+    let number = 0;
+    for (let bit = 0; bit < BITS; bit++) {
+      const [value] = context.getImageData(8, Math.floor((bit + 0.5) * canvas.height / BITS), 1, 1).data;
+      number = 2 * number + (value > 128);
+    }
+    waiting.set(message.id, number);
+    this.listens ??= this.addEventListener("message", ({ data }) => {
+      if (!waiting.has(data.id)) return;
+      const number = waiting.get(data.id);
+      setTimeout(() => (window.said[number] = document.getElementById("label").textContent));
+    }) ?? true;
+  }
+  return post.call(this, message, ...rest);
+};
+""".replace("BITS", str(BITS))
+
+
 @contextmanager
 def browser(
-    playwright: Playwright,
-    profile: Path,
-    *,
-    camera: Path | None = None,
-    flags: Sequence[str] = (),
-    viewport: dict[str, int] = PHONE,
-    language: str = "en-US",
-    **options: Any,
-) -> Iterator[BrowserContext]:
-    """Start Chromium with an empty profile; `camera` is the film that its camera shows, None: no camera."""
+    playwright: Playwright, *, camera: Path | None = None, allow: bool = True, flags: Sequence[str] = ()
+) -> Iterator[Browser]:
+    """Start Chromium; `camera` is the film that its camera shows, None: no camera."""
     films = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
-    context = playwright.chromium.launch_persistent_context(
-        profile,
-        executable_path=executable(),
-        args=[*FLAGS, *(films if camera else []), *flags],
-        viewport=viewport,
-        locale=language,
-        **options,
+    asked = ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
+    started = playwright.chromium.launch(
+        executable_path=executable(), args=[*FLAGS, *(films if camera else []), *asked, *flags]
     )
     try:
-        yield context
+        yield started
     finally:
-        context.close()
+        started.close()
 
 
-def open_page(context: BrowserContext, address: str) -> Watched:
-    """Open a bundle's page."""
-    watched = Watched(context.new_page(), address)
-    watched.page.goto(address)
-    return watched
+@contextmanager
+def opened(
+    browser: Browser,
+    address: str,
+    *,
+    viewport: dict[str, int] = PHONE,
+    language: str = "en-US",
+    script: str = "",
+    path: str = "",
+    complaints: Sequence[str] = (),
+    **options: Any,
+) -> Iterator[Watched]:
+    """Open a bundle's page in an empty profile.
+
+    In the end nothing may have been asked of another host, and the console may hold no error but those with
+    one of `complaints` in them.
+    """
+    context = browser.new_context(viewport=viewport, locale=language, **options)
+    watched = Watched(context, address)
+    if script:
+        watched.page.add_init_script(script)
+    watched.page.goto(address + path)
+    yield watched
+    assert watched.foreign == []
+    unexpected = [text for text in watched.complaints if not any(word in text for word in complaints)]
+    assert unexpected == []
+    context.close()

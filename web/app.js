@@ -71,6 +71,7 @@ class App {
     }
     this.#modelReady = true;
     element("choose").disabled = false;
+    if (!this.#shown) this.#clear();
     if (this.#camera.running && this.#wantsLive) this.#goLive();
   }
 
@@ -110,7 +111,7 @@ class App {
   async #startCamera() {
     this.#view.state = "loading";
     this.#view.notice("starting_camera");
-    this.#view.clear(this.#modelReady ? "nothing_yet" : "loading");
+    this.#clear();
     this.#closePhoto();
     element("freeze").disabled = element("flip").disabled = true;
     const ask = () => this.#view.state === "loading" && this.#view.notice("allow_camera", {}, { choose: this.#modelReady });
@@ -140,9 +141,14 @@ class App {
     this.#hideCameraTools();
     element("freeze").disabled = element("flip").disabled = true;
     this.#view.speed();
-    this.#view.clear(this.#modelReady ? "nothing_yet" : "loading");
+    this.#clear();
     this.#view.state = "problem";
     this.#view.notice(problem.code, problem, { retry: "camera", choose: true });
+  }
+
+  #clear() {
+    this.#shown = null;
+    this.#view.clear(this.#modelReady ? "nothing_yet" : "loading");
   }
 
   #goLive() {

@@ -25,7 +25,6 @@ export class View {
     element("title").textContent = settings.title;
     element("bar").querySelector("b").style.left = `${100 * settings.threshold}%`;
     this.#rows = Array.from({ length: Math.min(TOP, settings.classes.length) }, rankRow);
-    this.clear();
   }
 
   // The page's state: loading, live, still (a picture that stands) or problem.
@@ -56,7 +55,7 @@ export class View {
   }
 
   // No answer yet: say `key` instead.
-  clear(key = "loading") {
+  clear(key) {
     element("result").classList.remove("unsure");
     this.#label(text(key), "idle");
     element("percent").textContent = "";
@@ -148,14 +147,14 @@ export function toast(content) {
 
 // The choice among the model files; `choose(kind)` is called with another one.
 export function showKinds({ files }, current, choose) {
-  const choices = files.map(({ kind, bytes }) => {
+  const choices = files.map(({ kind, bytes, agreement }) => {
     const choice = make("label", "kind");
     const input = Object.assign(make("input"), { type: "radio", name: "kind", value: kind, checked: kind === current });
     input.addEventListener("change", () => choose(kind));
     const words = make("span", "", kind);
-    words.append(make("small", "", text(`kind_${kind}`)));
-    choice.append(input, words, make("span", "size", megabytes(bytes)));
-    choice.lastChild.style.flex = "none";
+    const same = text("agreement", { agreement: percent(agreement) });
+    words.append(make("small", "", `${text(`kind_${kind}`)} · ${same}`));
+    choice.append(input, words, make("b", "", megabytes(bytes)));
     return choice;
   });
   element("kinds").replaceChildren(element("kinds").querySelector("legend"), ...choices);

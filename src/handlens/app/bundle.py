@@ -70,9 +70,7 @@ def build(
         "threshold": sure.value,
         "precision": sure.precision,
         "preferred": preferred,
-        "files": [
-            {"kind": file.kind, "bytes": len(file.content), **entry(bundle, file.path)} for file in files
-        ],
+        "files": [describe(file, winner.parity) | entry(bundle, file.path) for file in files],
         "golden": [entry(bundle, path) for path in (golden.JSON, golden.BIN)],
         "card": card_of(winner),
     }
@@ -115,6 +113,11 @@ def smallest_exact(files: list[File], parity: Mapping[str, Any]) -> str:
     """Choose what the page loads first: the smallest file with the trained model's answer to every photo."""
     exact = [file for file in files if parity[f"{file.kind}_agreement"] == 1.0]
     return exact[-1].kind if exact else files[0].kind
+
+
+def describe(file: File, parity: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what the page tells of a model file: its share of photos with the trained model's answer."""
+    return {"kind": file.kind, "bytes": len(file.content), "agreement": parity[f"{file.kind}_agreement"]}
 
 
 def page(web: Path) -> Bundle:

@@ -22,10 +22,10 @@ def font_with(texts: Iterable[str]) -> bytes:
     options.desubroutinize = True
     options.hinting = False
     options.name_IDs = [0, 1, 2, 13, 14]  # copyright and licence stay inside
-    font = load_font(str(Path(package.submodule_search_locations[0]) / FONT_FILE), options)
     subsetter = Subsetter(options)
     subsetter.populate(text="".join(sorted(set().union(*texts))))
-    subsetter.subset(font)
     content = io.BytesIO()
-    save_font(font, content, options)
+    with load_font(str(Path(package.submodule_search_locations[0]) / FONT_FILE), options) as font:
+        subsetter.subset(font)
+        save_font(font, content, options)
     return content.getvalue()

@@ -1,0 +1,204 @@
+"""Bundles for the browser tests: food photos under Chinese names, frozen ImageNet features, a linear head."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from handlens import photos, pretrained, samples, zoo
+from handlens.app import bundle, packages
+from handlens.contract import Contract
+from handlens.export import build, runtime
+from handlens.export.metadata import Metadata
+from handlens.export.parity import Limits
+from handlens.pixels import PixelStore
+from handlens.preprocessing import Classifier
+
+ROOT = Path(__file__).parent.parent
+NAMES = {
+    "cereals_pulses": "谷物 与 豆类",
+    "fruits": "水果",
+    "seafood": "海鲜 seafood",
+    "spices_nuts": "香料",
+    "vegetables": "蔬菜",
+}
+LIMITS = {
+    kind: Limits(min_agreement=0.0, max_difference=1.0, max_accuracy_drop=1.0)
+    for kind in ("fp32", "fp16", "int8_weights", "int8")
+}
+SIDES = ("train", "train", "val", "test", "train")
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A bundle and the test photos that it is shown: files, squares (N, S, S, 3), class of each."""
+
+    folder: Path
+    exports: Path
+    contract: Contract
+    raw: Path
+    test: pd.DataFrame
+    squares: NDArray[np.uint8]
+
+    def predictions(self, kind: str) -> NDArray[np.float32]:
+        """Predict the test squares with Python's runtime."""
+        return runtime.open_file(self.exports / f"{kind}.onnx").predict(self.squares)
+
+
+def contract(classes: tuple[str, ...], size: int) -> Contract:
+    """Make a contract with ImageNet's statistics."""
+    return Contract(
+        classes=classes,
+        store_size=size,
+        input_size=size,
+        fit="letterbox",
+        transparency="black",
+        pad=0,
+        interpolation="area-down linear-up",
+        channels="RGB",
+        value_range=(0.0, 1.0),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        split_hash="browser tests",
+    )
+
+
+def fitted(source: Path | bytes, size: int) -> NDArray[np.uint8]:
+    """Read and fit a photo as `scan` does."""
+    rgb = photos.read(source, transparency="black", max_megapixels=50).rgb
+    return photos.fit(rgb, size, "letterbox")[0]
+
+
+def food(raw: Path, size: int) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
+    """Fetch the food photos, rename their classes, fit them; every fifth is a test photo."""
+    samples.sample("food", raw)
+    paths = []
+    for english, name in NAMES.items():
+        (raw / english).rename(raw / name)
+        paths += sorted((raw / name).iterdir())
+    squares = [fitted(path, size) for path in paths]
+    number = np.arange(len(paths))
+    rows = pd.DataFrame(
+        {
+            "photo_id": [f"{i:016x}" for i in number],
+            "path": [path.relative_to(raw).as_posix() for path in paths],
+            "label": [path.parent.name for path in paths],
+            "slot": number,
+            "op": "none",
+            "copy": 0,
+            "group": number,
+            "split": [SIDES[i % len(SIDES)] for i in number],
+        }
+    )
+    return rows, np.stack(squares)
+
+
+def predict(classifier: nn.Module, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Predict in batches."""
+    with torch.inference_mode():
+        parts = [classifier(torch.from_numpy(squares[i : i + 32])) for i in range(0, len(squares), 32)]
+    return torch.cat(parts).numpy()
+
+
+def with_head(network: nn.Module, head: nn.Linear, classifier: nn.Module, squares: Any, labels: Any) -> None:
+    """Fit the last layer on frozen features of the training photos (logistic regression)."""
+    seen: list[torch.Tensor] = []
+    hook = head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    predict(classifier, squares)
+    hook.remove()
+    features = torch.cat(seen).numpy()
+    mean, deviation = features.mean(0), features.std(0) + 1e-6
+    fitted = LogisticRegression(C=0.02, max_iter=300).fit((features - mean) / deviation, labels)
+    weight = fitted.coef_ / deviation
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(fitted.intercept_ - (weight * mean).sum(1)))
+
+
+def make(root: Path, *, size: int = 96) -> Phone:
+    """Make the bundle of a MobileNetV2 that knows five kinds of food."""
+    rows, squares = food(root / "照片", size)
+    classes = tuple(sorted(set(rows["label"])))
+    pretrained.fetch(pretrained.imagenet_source("mobilenet_v2", {}))
+    network = zoo.build("mobilenet_v2", len(classes), weights="imagenet").eval()
+    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    agreed = contract(classes, size)
+    classifier = Classifier(network, agreed).eval()
+    training = (rows["split"] == "train").to_numpy()
+    labels = rows["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    with_head(network, head, classifier, squares[training], labels[training])
+    return bundled(root, "mobilenet_v2", classifier, agreed, rows, squares)
+
+
+def make_wide(root: Path, count: int = 55) -> Phone:
+    """Make a bundle of an untrained network with many classes of 40 Chinese letters each."""
+    letters = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调阳云腾致雨露结为霜"
+    classes = tuple(sorted(letters[i:] + letters[:i] for i in range(min(count, 40))))
+    classes += tuple(sorted(name[::-1] for name in classes[: count - 40]))
+    rng = np.random.default_rng(1)
+    squares = rng.integers(0, 256, (2 * count, 32, 32, 3), np.uint8)
+    torch.manual_seed(0)
+    agreed = contract(classes, 32)
+    classifier = Classifier(zoo.build("tiny", count, weights=None).eval(), agreed).eval()
+    number = np.arange(len(squares))
+    rows = pd.DataFrame(
+        {
+            "photo_id": [f"{i:016x}" for i in number],
+            "path": [f"{i}.png" for i in number],
+            "label": [classes[i % count] for i in number],
+            "slot": number,
+            "op": "none",
+            "copy": 0,
+            "group": number,
+            "split": ["val" if i % 2 else "test" for i in number],
+        }
+    )
+    rows.loc[:3, "split"] = "train"
+    return bundled(root, "tiny", classifier, agreed, rows, squares, kinds=("fp32",))
+
+
+def bundled(
+    root: Path,
+    model: str,
+    classifier: Classifier,
+    agreed: Contract,
+    rows: pd.DataFrame,
+    squares: NDArray[np.uint8],
+    *,
+    kinds: tuple[str, ...] = tuple(LIMITS),
+) -> Phone:
+    """Export a classifier and bundle the page around it."""
+    (root / "pixels").mkdir(parents=True)
+    np.save(root / "pixels" / "00000.npy", squares)
+    metadata = Metadata(
+        contract=agreed, model=model, arch=model, kind="", scores={}, weights="0" * 64, commit=""
+    )
+    exports = build.export(
+        classifier, metadata, rows, PixelStore(root / "pixels"),
+        limits={kind: LIMITS[kind] for kind in kinds}, calibration=32, vectors=8,
+    )  # fmt: skip
+    build.write(exports, root / "export")
+    probabilities = predict(classifier, squares)
+    unseen = (rows["split"] != "train").to_numpy()
+    names = np.array(agreed.classes, object)[probabilities.argmax(1)]
+    table = rows[["photo_id", "path", "split", "group"]].assign(truth=rows["label"], prediction=names)
+    table = pd.concat([table, pd.DataFrame(probabilities, columns=list(agreed.classes))], axis=1)[unseen]
+    winner = bundle.Winner(
+        model=model,
+        exports=root / "export",
+        card={"arch": model, "parameters": 1000, "commit": None},
+        scores={"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9},
+        parity=build.summary(exports),
+        predictions=table,
+    )
+    packages.install(ROOT / "web")
+    made, _ = bundle.build(ROOT / "web", winner, agreed, title="handlens", precision=0.9)
+    bundle.write(made, root / "app")
+    test = rows[rows["split"] == "test"].reset_index(drop=True)
+    return Phone(root / "app", root / "export", agreed, root / "照片", test, squares[test["slot"]])
