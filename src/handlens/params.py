@@ -30,8 +30,8 @@ class Scan(Section):
     fit: Fit
     transparency: Literal["black", "white"]
     max_megapixels: Annotated[float, Field(gt=0)]
-    duplicate_distance: Annotated[int, Field(ge=0, le=24)]
-    duplicate_difference: Annotated[float, Field(ge=0, le=64)]
+    duplicate_distance: Annotated[int, Field(ge=0, le=11)]
+    duplicate_difference: Annotated[float, Field(ge=0, le=16)]
 
 
 class Filter(Section):
