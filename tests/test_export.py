@@ -33,6 +33,7 @@ from handlens.export import (
 from handlens.export.onnx import to_bytes
 from handlens.export.parity import Limits
 from handlens.export.reference import in_turn, photos_of, reference
+from handlens.preprocessing import Classifier
 
 ROOT = Path(__file__).parent.parent
 KINDS = list(shapes.LIMITS)
@@ -360,3 +361,27 @@ def test_a_file_predicts_without_torch(tmp_path):
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ})
+
+
+class Shared(nn.Module):
+    """One linear layer with two uses and a convolution without bias, as CBAM and GoogLeNet have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 7, stride=4, bias=False)
+        self.fc = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, images):
+        features = self.conv(images).relu()
+        return self.head(self.fc(features.mean((2, 3))) + self.fc(features.amax((2, 3))))
+
+
+def test_shared_weights_and_missing_biases_are_packed():
+    torch.manual_seed(0)
+    model = Classifier(Shared(), shapes.contract()).eval()
+    pixels = shapes.squares()[:30]
+    made = build.make(model, shapes.metadata(), KINDS, pixels)
+    given = {kind: runtime.load(content, kind).predict(pixels) for kind, content in made.items()}
+    for kind, most in {"fp16": 1e-3, "int8_weights": 0.02, "int8": 0.1}.items():
+        assert parity.largest_difference(given["fp32"], given[kind]) < most, kind

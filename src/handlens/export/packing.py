@@ -45,17 +45,19 @@ def pack(
     """Store every weight tensor in the way that `packing_of` chooses.
 
     What rounding adds to a channel's output on average over the calibration photos is taken off its bias
-    (bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2).
+    (bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2), except where layers share weights.
     """
     small = copy_of(model)
-    nodes = weighted(small)
-    means = channel_means(model, {node.input[0] for node in nodes}, calibration)
-    for node in nodes:
-        tensor, bias = (initializer(small, name) for name in node.input[1:])
+    layers: dict[str, list[onnx.NodeProto]] = {}
+    for node in weighted(small):
+        layers.setdefault(node.input[1], []).append(node)
+    means = channel_means(model, {nodes[0].input[0] for nodes in layers.values()}, calibration)
+    for name, nodes in layers.items():
+        tensor = initializer(small, name)
         exact = numpy_helper.to_array(tensor)
-        rounded = packing_of(tensor)(small, tensor)
-        corrected = numpy_helper.to_array(bias) - shift(rounded - exact, means[node.input[0]])
-        bias.CopyFrom(numpy_helper.from_array(corrected, bias.name))
+        error = packing_of(tensor)(small, tensor) - exact
+        if len(nodes) == 1:
+            add_to_bias(small, nodes[0], -shift(error, means[nodes[0].input[0]]))
     return small
 
 
@@ -91,15 +93,24 @@ def fan_in(tensor: Tensor) -> int:
 
 
 def weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Find the convolutions and linear layers with constant weights (out, ...) and a constant bias."""
+    """List the convolutions and linear layers with constant weights (out, ...) and a constant or no bias."""
     constant = {tensor.name for tensor in model.graph.initializer}
     return [
         node
         for node in model.graph.node
         if (node.op_type == "Conv" or (node.op_type == "Gemm" and transposed(node)))
-        and len(node.input) == 3
         and {*node.input[1:]} <= constant
     ]
+
+
+def add_to_bias(model: onnx.ModelProto, node: onnx.NodeProto, change: Array) -> None:
+    """Add `change` (out,) to a layer's bias; a layer without one gets one."""
+    if len(node.input) == 3:
+        bias = initializer(model, node.input[2])
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + change, bias.name))
+    else:
+        node.input.append(f"{node.input[1]}.bias")
+        model.graph.initializer.append(numpy_helper.from_array(change, node.input[2]))
 
 
 def transposed(node: onnx.NodeProto) -> bool:
