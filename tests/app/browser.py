@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, Playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, Route
 
 from handlens.app import serving
 
@@ -168,6 +168,7 @@ def opened(
     language: str = "en-US",
     script: str = "",
     path: str = "",
+    route: tuple[str, Callable[[Route], None]] | None = None,
     complaints: Sequence[str] = (),
     **options: Any,
 ) -> Iterator[Watched]:
@@ -180,6 +181,8 @@ def opened(
     watched = Watched(context, address)
     if script:
         watched.page.add_init_script(script)
+    if route:
+        context.route(*route)
     watched.page.goto(address + path)
     yield watched
     assert watched.foreign == []

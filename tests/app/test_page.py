@@ -11,57 +11,8 @@ import phone
 import pytest
 from browser import DESKTOP, PHONE, opened, served
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from handlens.app import bundle
-
-MARGIN = 0.05  # of probability; nearer than this to another answer a photo is borderline, see `clear_answers`
-SCENE_CHANGE = 24  # of web/smoothing.js
-
-
-@pytest.fixture(scope="module")
-def play():
-    with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="module")
-def food(tmp_path_factory):
-    return phone.make(tmp_path_factory.mktemp("phone"))
-
-
-@pytest.fixture(scope="module")
-def order(food):
-    """Test photos so ordered that the page sees a new scene at each (it averages over alike ones)."""
-    left, chosen = list(range(1, len(food.squares))), [0]
-    while left:
-        last = food.squares[chosen[-1]].astype(float)
-        far = [i for i in left if np.abs(food.squares[i] - last).mean() > SCENE_CHANGE + 4]
-        if not far:
-            break
-        chosen.append(far[0])
-        left.remove(far[0])
-    return chosen
-
-
-@pytest.fixture(scope="module")
-def with_camera(play, food, order, tmp_path_factory):
-    film = tmp_path_factory.mktemp("film") / "film.y4m"
-    browser.film([food.squares[i] for i in order], film, fps=8)
-    with browser.browser(play, camera=film) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def without_camera(play):
-    with browser.browser(play) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def site(food):
-    with served(food.folder) as address:
-        yield address
 
 
 @pytest.fixture
@@ -73,29 +24,11 @@ def broken_site(food, tmp_path):
         yield folder, address
 
 
-def threshold(food):
-    return json.loads((food.folder / "app.json").read_text())["threshold"]
-
-
-def answers(food, probabilities, limit):
-    """What the page must say of each row of probabilities."""
-    names = [food.contract.classes[i] for i in probabilities.argmax(1)]
-    return [
-        name if row.max() >= limit else "Not sure" for name, row in zip(names, probabilities, strict=True)
-    ]
-
-
-def clear_answers(probabilities, limit):
-    """Photos that are not borderline: a film rounds colours, which moves a probability a little."""
-    best, second = -np.sort(-probabilities, axis=1)[:, :2].T
-    return (np.abs(best - limit) > MARGIN) & ((best - second > MARGIN) | (best < limit - MARGIN))
-
-
 @pytest.mark.parametrize("kind", ["fp32", "fp16", "int8_weights", "int8"])
 def test_camera_shows_pythons_predictions(food, order, with_camera, site, kind):
     probabilities = food.predictions(kind)[order]
-    limit = threshold(food)
-    clear, wanted = clear_answers(probabilities, limit), answers(food, probabilities, limit)
+    limit = phone.threshold(food)
+    clear, wanted = phone.clear_answers(probabilities, limit), phone.answers(food, probabilities, limit)
     assert clear.sum() >= 40
     assert len(set(food.test["label"].iloc[order])) == 5
     with opened(
@@ -153,8 +86,8 @@ def test_photos_say_what_python_says(food, without_camera, site):
     preferred = json.loads((food.folder / "app.json").read_text())["preferred"]
     probabilities = food.predictions(preferred)[chosen]
     wanted, clear = (
-        answers(food, probabilities, threshold(food)),
-        clear_answers(probabilities, threshold(food)),
+        phone.answers(food, probabilities, phone.threshold(food)),
+        phone.clear_answers(probabilities, phone.threshold(food)),
     )
     with opened(without_camera, site) as page:
         page.wait_verified()

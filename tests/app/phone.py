@@ -1,5 +1,6 @@
 """Bundles for the browser tests: food photos under Chinese names, frozen ImageNet features, a linear head."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from handlens.export.parity import Limits
 from handlens.pixels import PixelStore
 from handlens.preprocessing import Classifier
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NAMES = {
     "cereals_pulses": "谷物 与 豆类",
     "fruits": "水果",
@@ -32,6 +33,7 @@ LIMITS = {
     kind: Limits(min_agreement=0.0, max_difference=1.0, max_accuracy_drop=1.0)
     for kind in ("fp32", "fp16", "int8_weights", "int8")
 }
+MARGIN = 0.05
 SIDES = ("train", "train", "val", "test", "train")
 
 
@@ -202,3 +204,23 @@ def bundled(
     bundle.write(made, root / "app")
     test = rows[rows["split"] == "test"].reset_index(drop=True)
     return Phone(root / "app", root / "export", agreed, root / "照片", test, squares[test["slot"]])
+
+
+def threshold(phone: Phone) -> float:
+    """Give the confidence below which the page is not sure."""
+    return float(json.loads((phone.folder / "app.json").read_text(encoding="utf-8"))["threshold"])
+
+
+def answers(phone: Phone, probabilities: NDArray[np.float32], limit: float) -> list[str]:
+    """Say what an English page must show for each row of probabilities."""
+    names = [phone.contract.classes[i] for i in probabilities.argmax(1)]
+    return [
+        name if row.max() >= limit else "Not sure" for name, row in zip(names, probabilities, strict=True)
+    ]
+
+
+def clear_answers(probabilities: NDArray[np.float32], limit: float) -> NDArray[np.bool_]:
+    """Tell which rows are not borderline: a film rounds colours, which moves a probability."""
+    best, second = -np.sort(-probabilities, axis=1)[:, :2].T
+    between = (best - second > MARGIN) | (best < limit - MARGIN)
+    return (np.abs(best - limit) > MARGIN) & between
