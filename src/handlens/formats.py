@@ -27,6 +27,20 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"P5\n", "PPM"),
     (0, b"P6\n", "PPM"),
 )
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".png",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".heic",
+    ".heif",
+)
 HEAD = 64  # bytes that `sniff` looks at
 
 
