@@ -10,7 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+STAGES: dict[str, dict[str, Any]] = {
+    **YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"],
+    **YAML(typ="safe").load(ROOT / "web" / "dvc.yaml")["stages"],
+}
 SOURCE = ROOT / "src" / "handlens"
 
 

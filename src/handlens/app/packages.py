@@ -28,12 +28,12 @@ def install(web: Path) -> None:
     except FileNotFoundError:
         raise UserError(
             "npm is missing: the page needs onnxruntime-web from it. Install Node.js 18 or newer "
-            "(Debian and Ubuntu: apt-get install nodejs npm), then run 'dvc repro app' again."
+            "(Debian and Ubuntu: apt-get install nodejs npm), then run 'make app' again."
         ) from None
     if result.returncode != 0 or not installed(web):
         raise UserError(
             f"'{' '.join(INSTALL)}' in {web} failed: {last_line(result.stderr)}. "
-            "Check the network and npm's registry, then run 'dvc repro app' again."
+            "Check the network and npm's registry, then run 'make app' again."
         )
 
 
