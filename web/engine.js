@@ -15,7 +15,7 @@ export class Engine {
   // Load the file of `kind`: on the graphics processor where there is a real one and its golden vectors come
   // out right, else on the processor. Returns {engine, threads, milliseconds}.
   async load(kind) {
-    if (!(await hasGraphics())) return this.#loadOn("wasm", kind);
+    if (!this.#settings.webgpu || !(await hasGraphics())) return this.#loadOn("wasm", kind);
     try {
       const loaded = await this.#loadOn("webgpu", kind);
       if ((await this.selfTest()).passed) return loaded;

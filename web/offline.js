@@ -22,7 +22,9 @@ function offerUpdates(registration, first) {
   const button = element("update");
   const offer = () => (button.hidden = !registration.waiting);
   button.addEventListener("click", () => registration.waiting.postMessage("take over"));
-  registration.addEventListener("updatefound", () => registration.installing.addEventListener("statechange", offer));
+  const watch = () => registration.installing?.addEventListener("statechange", offer);
+  registration.addEventListener("updatefound", watch);
   navigator.serviceWorker.addEventListener("controllerchange", () => first || location.reload());
+  watch();
   offer();
 }

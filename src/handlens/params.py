@@ -87,6 +87,7 @@ class Evaluate(Section):
 
     bootstrap: Annotated[int, Field(ge=100)]
     worst: Annotated[int, Field(ge=1, le=200)]
+    robustness: Annotated[int, Field(ge=10)]
 
 
 class Compare(Section):
@@ -129,6 +130,7 @@ class App(Section):
 
     title: Annotated[str, Field(min_length=1, max_length=30)]
     precision: Annotated[float, Field(gt=0, lt=1)]
+    webgpu: bool
 
 
 class Params(Section):

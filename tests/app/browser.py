@@ -143,6 +143,22 @@ Worker.prototype.postMessage = function (message, ...rest) {
 """.replace("BITS", str(BITS))
 
 
+# Keeps the milliseconds of every answer of the worker to a frame.
+COUNT = """
+window.answers = [];
+const send = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (message, ...rest) {
+  if (!this.counted) {
+    this.counted = true;
+    this.addEventListener("message", ({ data }) => {
+      if (data.value?.change !== undefined) window.answers.push(data.value.milliseconds);
+    });
+  }
+  return send.call(this, message, ...rest);
+};
+"""
+
+
 @contextmanager
 def browser(
     playwright: Playwright, *, camera: Path | None = None, allow: bool = True, flags: Sequence[str] = ()

@@ -1,6 +1,7 @@
 """Bundles for the browser tests: food photos under Chinese names, frozen ImageNet features, a linear head."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Phone:
     raw: Path
     test: pd.DataFrame
     squares: NDArray[np.uint8]
+    numbers: Mapping[str, Any]  # metrics/app.json
 
     def predictions(self, kind: str) -> NDArray[np.float32]:
         """Predict the test squares with Python's runtime."""
@@ -141,28 +143,39 @@ def make(root: Path, *, size: int = 96) -> Phone:
 def make_wide(root: Path, count: int = 55) -> Phone:
     """Make a bundle of an untrained network with many classes of 40 Chinese letters each."""
     letters = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调阳云腾致雨露结为霜"
-    classes = tuple(sorted(letters[i:] + letters[:i] for i in range(min(count, 40))))
-    classes += tuple(sorted(name[::-1] for name in classes[: count - 40]))
-    rng = np.random.default_rng(1)
-    squares = rng.integers(0, 256, (2 * count, 32, 32, 3), np.uint8)
+    classes = [letters[i:] + letters[:i] for i in range(len(letters))]
+    classes += [name[::-1] for name in classes[: count - len(letters)]]
+    return make_untrained(root, "tiny", 32, classes=tuple(sorted(classes)), kinds=("fp32",))
+
+
+def make_untrained(
+    root: Path,
+    arch: str,
+    size: int,
+    *,
+    kinds: tuple[str, ...],
+    classes: tuple[str, ...] = tuple("abcdefghij"),
+) -> Phone:
+    """Make a bundle of a network with random weights."""
+    count = 4 * len(classes)
+    squares = np.random.default_rng(1).integers(0, 256, (count, size, size, 3), np.uint8)
     torch.manual_seed(0)
-    agreed = contract(classes, 32)
-    classifier = Classifier(zoo.build("tiny", count, weights=None).eval(), agreed).eval()
-    number = np.arange(len(squares))
+    agreed = contract(classes, size)
+    classifier = Classifier(zoo.build(arch, len(classes), weights=None).eval(), agreed).eval()
+    number = np.arange(count)
     rows = pd.DataFrame(
         {
             "photo_id": [f"{i:016x}" for i in number],
             "path": [f"{i}.png" for i in number],
-            "label": [classes[i % count] for i in number],
+            "label": [classes[i % len(classes)] for i in number],
             "slot": number,
             "op": "none",
             "copy": 0,
             "group": number,
-            "split": ["val" if i % 2 else "test" for i in number],
+            "split": [SIDES[i // len(classes)] for i in number],
         }
     )
-    rows.loc[:3, "split"] = "train"
-    return bundled(root, "tiny", classifier, agreed, rows, squares, kinds=("fp32",))
+    return bundled(root, arch, classifier, agreed, rows, squares, kinds=kinds)
 
 
 def bundled(
@@ -174,6 +187,7 @@ def bundled(
     squares: NDArray[np.uint8],
     *,
     kinds: tuple[str, ...] = tuple(LIMITS),
+    webgpu: bool = False,
 ) -> Phone:
     """Export a classifier and bundle the page around it."""
     (root / "pixels").mkdir(parents=True)
@@ -200,10 +214,10 @@ def bundled(
         predictions=table,
     )
     packages.install(ROOT / "web")
-    made, _ = bundle.build(ROOT / "web", winner, agreed, title="handlens", precision=0.9)
+    made, numbers = bundle.build(ROOT / "web", winner, agreed, title="handlens", precision=0.9, webgpu=webgpu)
     bundle.write(made, root / "app")
     test = rows[rows["split"] == "test"].reset_index(drop=True)
-    return Phone(root / "app", root / "export", agreed, root / "照片", test, squares[test["slot"]])
+    return Phone(root / "app", root / "export", agreed, root / "照片", test, squares[test["slot"]], numbers)
 
 
 def threshold(phone: Phone) -> float:

@@ -51,13 +51,13 @@ class File:
 
 
 def build(
-    web: Path, winner: Winner, contract: Contract, *, title: str, precision: float
+    web: Path, winner: Winner, contract: Contract, *, title: str, precision: float, webgpu: bool
 ) -> tuple[Bundle, dict[str, Value]]:
     """Make the bundle around the winner, and the metrics of it."""
     files = exported(winner, contract)
     preferred = smallest_exact(files, winner.parity)
     sure = threshold.of_predictions(winner.predictions, precision=precision)
-    bundle = page(web) | packages.runtime(web) | {file.path: file.content for file in files}
+    bundle = page(web) | packages.runtime(web, webgpu=webgpu) | {file.path: file.content for file in files}
     bundle |= golden_files(winner.exports, contract.store_size)
     bundle[FONT] = glyphs.font_with([title, *contract.classes, bundle["texts.js"].decode()])
     bundle[MANIFEST] = as_json(manifest(title))
@@ -69,6 +69,7 @@ def build(
         "transparency": contract.transparency,
         "threshold": sure.value,
         "precision": sure.precision,
+        "webgpu": webgpu,
         "preferred": preferred,
         "files": [describe(file, winner.parity) | entry(bundle, file.path) for file in files],
         "golden": [entry(bundle, path) for path in (golden.JSON, golden.BIN)],

@@ -7,11 +7,12 @@ from pathlib import Path
 from handlens.errors import UserError
 
 RUNTIME = "onnxruntime-web"
-# The runtime for processors, and the one for graphics processors (WebGPU through JavaScript promises).
 RUNTIME_FILES = (
     "ort.wasm.min.mjs",
     "ort-wasm-simd-threaded.mjs",
     "ort-wasm-simd-threaded.wasm",
+)
+WEBGPU_FILES = (  # the same for graphics processors, built on JavaScript Promise Integration
     "ort.jspi.min.mjs",
     "ort-wasm-simd-threaded.jspi.mjs",
     "ort-wasm-simd-threaded.jspi.wasm",
@@ -44,10 +45,11 @@ def installed(web: Path) -> bool:
     return found.is_file() and json.loads(found.read_text(encoding="utf-8"))["version"] == pinned
 
 
-def runtime(web: Path) -> dict[str, bytes]:
+def runtime(web: Path, *, webgpu: bool) -> dict[str, bytes]:
     """Read the files of the runtime, by the paths that the page asks for."""
     folder = web / "node_modules" / RUNTIME
-    return {f"ort/{name}": (folder / "dist" / name).read_bytes() for name in RUNTIME_FILES}
+    names = RUNTIME_FILES + (WEBGPU_FILES if webgpu else ())
+    return {f"ort/{name}": (folder / "dist" / name).read_bytes() for name in names}
 
 
 def last_line(output: str) -> str:
