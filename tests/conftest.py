@@ -48,3 +48,11 @@ def solar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "raw"
     samples.sample("solar", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def food(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The colour sample: 542 real JPEGs of 307 × 172 px, by path, fetched once per session."""
+    folder = tmp_path_factory.mktemp("sample") / "food"
+    samples.sample("food", folder)
+    return sorted(folder.glob("*/*"))

@@ -122,8 +122,8 @@ def pack(found: Sequence[Found], places: dict[bytes, Place], kept: Harvest) -> l
     left = pd.Series([sheaf.name for sheaf, _ in order], dtype=object).value_counts().to_dict()
     columns = {sheaf: sheaf.rows["at"].to_numpy() for sheaf in kept.sheaves}
     squares = np.array([columns[sheaf][row] for sheaf, row in order], np.int64)
-    before = np.cumsum(squares >= 0) - (squares >= 0)
-    number = [int(count) for count in before // SHARD]
+    has_square = (squares >= 0).astype(np.int64)
+    number: list[int] = ((has_square.cumsum() - has_square) // SHARD).tolist()
     packed = []
     for _, group in groupby(range(len(order)), key=number.__getitem__):
         part = list(group)
@@ -184,8 +184,7 @@ def photos_table(
         distance=distance,
         difference_limit=difference,
     )
-    photos = photos[manifest.PHOTOS.names]
-    return photos
+    return photos.reindex(columns=manifest.PHOTOS.names)
 
 
 def thumbs_of(rows: pa.Table, readable: NDArray[np.bool_]) -> NDArray[np.uint16]:
