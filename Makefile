@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install check test test-fast repro bench
+.PHONY: help install check test tools test-fast repro app bench
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -25,8 +25,11 @@ check: install ## lint, format, types, parameter files
 	mypy
 	handlens check
 
-test: check ## everything: checks, unit, property and end-to-end tests
+test: check tools ## everything: checks, unit, property and end-to-end tests
 	pytest
+
+tools: ## what the browser and phone tests need, with apt-get where it is missing
+	@bash tests/install-tools.sh
 
 test-fast: install ## the tests that take seconds
 	pytest -m "not e2e"
@@ -37,6 +40,10 @@ repro: install ## sample photos if data/raw is empty, then the whole pipeline an
 	@handlens weights
 	@dvc repro
 	@handlens compare
+
+app: repro ## the phone page around the winner, in app/ (needs node and npm)
+	@dvc repro web/dvc.yaml
+	@echo "Try it: .venv/bin/handlens app serve"
 
 bench: install ## the benchmarks that the README quotes
 	for file in benchmarks/*.py; do echo "== $$file"; python $$file || exit 1; done
