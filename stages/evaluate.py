@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from handlens import checkpoint, evaluation, manifest, metrics, params
+from handlens import checkpoint, evaluation, figures, manifest, metrics, params, robustness
 from handlens.contract import Contract
 from handlens.errors import guarded
 from handlens.pixels import PixelStore
@@ -27,7 +27,8 @@ def main(
     contract = Contract.load(contract_file)
     network, card = checkpoint.load(model, contract)
     rows, store = manifest.read(split), PixelStore(pixels)
-    predictions = evaluation.predict(Classifier(network, contract), store, rows, contract.classes)
+    classifier = Classifier(network, contract)
+    predictions = evaluation.predict(classifier, store, rows, contract.classes)
     manifest.write(predictions, predictions_file)
     judgement = evaluation.judge(
         predictions, contract.classes, model.name, resamples=p.evaluate.bootstrap, seed=p.seed
@@ -36,6 +37,15 @@ def main(
     metrics.write({**judgement.metrics, **cost, "best_epoch": card.best_epoch}, summary)
     for name, table in judgement.tables.items():
         metrics.write_points(table, tables / f"{name}.csv")
+    spoiled = robustness.measure(
+        classifier, store, judgement.test, rows,
+        photos=p.evaluate.robustness, resamples=p.evaluate.bootstrap, seed=p.seed,
+    )  # fmt: skip
+    spoiled.insert(0, "model", model.name)
+    metrics.write_points(spoiled, tables / "robustness.csv")
+    figures.robustness(
+        spoiled, pictures / "robustness.png", title=f"{model.name}: accuracy on spoiled photos"
+    )
     worst = evaluation.worst_mistakes(judgement.test, store, rows, p.evaluate.worst)
     evaluation.draw(judgement, worst, contract.classes, pictures)
 

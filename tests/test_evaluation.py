@@ -369,9 +369,10 @@ def test_the_stage_writes_everything_and_always_the_same(photos, classifier, tmp
     assert set(files) == {
         "m.csv",
         *(f"tables/{name}.csv" for name in (
-            "classes", "confusion", "outcomes", "pairs", "precision_recall", "reliability", "roc", "scores"
+            "classes", "confusion", "outcomes", "pairs", "precision_recall", "reliability", "robustness",
+            "roc", "scores",
         )),
-        *(f"pictures/{name}.png" for name in ("confusion", "mistakes", "reliability")),
+        *(f"pictures/{name}.png" for name in ("confusion", "mistakes", "reliability", "robustness")),
     }  # fmt: skip
     table = pd.read_csv(tmp_path / "a" / "m.csv", encoding="utf-8-sig")
     assert len(table) == 60

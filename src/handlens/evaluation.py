@@ -4,7 +4,7 @@ Validation photos have chosen the epoch; test photos are looked at once, here. A
 pictures come from the table of predictions, so each can be recomputed from `data/predictions/M.csv`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from handlens import figures, scoring, zoo
 from handlens.contract import Contract
 from handlens.errors import UserError
 from handlens.export import latency
-from handlens.pixels import PixelStore, chunks
+from handlens.pixels import Pixels, PixelStore, chunks
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -58,13 +58,19 @@ def predict(
 
 
 def probabilities(
-    classifier: nn.Module, store: PixelStore, slots: Ints, batch_size: int
+    classifier: nn.Module,
+    store: PixelStore,
+    slots: Ints,
+    batch_size: int,
+    *,
+    change: Callable[[Pixels], Pixels] = lambda pixels: pixels,
 ) -> NDArray[np.float32]:
-    """Predict the photos at `slots` (N,), in batches: float32 (N, classes)."""
+    """Predict the photos at `slots` (N,), in batches, each after `change`: float32 (N, classes)."""
     classifier.eval()
     with torch.inference_mode():
         parts = [
-            classifier(torch.from_numpy(pixels)).numpy() for _, pixels in chunks(store, slots, batch_size)
+            classifier(torch.from_numpy(change(pixels))).numpy()
+            for _, pixels in chunks(store, slots, batch_size)
         ]
     return np.concatenate(parts)
 

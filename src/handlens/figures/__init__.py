@@ -4,7 +4,7 @@ Nothing here imports torch, scikit-learn or scipy: table stages draw within thei
 """
 
 from handlens.figures.dataset import class_counts, quality, sizes
-from handlens.figures.scores import confusion, curves, leaderboard, reliability, trade_off
+from handlens.figures.scores import confusion, curves, leaderboard, reliability, robustness, trade_off
 from handlens.figures.sheets import Mistake, duplicate_groups, mistakes
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "mistakes",
     "quality",
     "reliability",
+    "robustness",
     "sizes",
     "trade_off",
 ]

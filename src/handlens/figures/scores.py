@@ -184,3 +184,33 @@ def draw_trade_off(axes: Axes, table: pd.DataFrame, cost: str) -> None:
         )  # fmt: skip
     axes.set_xlim(0, table[cost].max() * 1.25)
     axes.margins(y=0.12)
+
+
+def robustness(table: pd.DataFrame, path: Path, *, title: str) -> None:
+    """Draw accuracy on spoiled photos as a grid: a row per corruption, a column per strength.
+
+    `table` has the columns corruption, strength (0: as they are), setting, accuracy, photos.
+    """
+    clean = float(table["accuracy"][table["strength"] == 0].iloc[0])
+    spoiled = table[table["strength"] > 0]
+    names = list(dict.fromkeys(spoiled["corruption"]))
+    grid = spoiled["accuracy"].to_numpy().reshape(len(names), -1)
+    ramp = LinearSegmentedColormap.from_list("ramp", [style.VERMILION, "#FFFFFF"])
+    with style.drawing(path, 5.6, 1.3 + 0.5 * len(names)) as figure:
+        axes = figure.add_subplot()
+        axes.imshow(grid - clean, cmap=ramp, vmin=-max(clean, 0.01), vmax=0, aspect="auto")
+        for place, (accuracy, setting) in enumerate(
+            zip(spoiled["accuracy"], spoiled["setting"], strict=True)
+        ):
+            row, column = divmod(place, grid.shape[1])
+            axes.text(column, row - 0.13, f"{accuracy:.1%}", ha="center", va="center", fontsize=10)
+            axes.text(column, row + 0.25, setting, ha="center", va="center", fontsize=7, color=style.INK)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks(range(grid.shape[1]), ["weak", "medium", "strong"][: grid.shape[1]])
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        photos = int(table["photos"].iloc[0])
+        figure.suptitle(
+            f"{title}\n{clean:.1%} on {photos:,} photos as they are", x=0.02, ha="left", fontsize=10
+        )
