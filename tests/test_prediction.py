@@ -142,7 +142,7 @@ def test_unreadable_photos_are_named_and_the_others_predicted(file, folder, tmp_
     assert len(result.stdout.splitlines()) == 1
     for path in (text, empty, gone):
         assert sum(str(path) in line for line in result.stderr.splitlines()) == 1
-    assert "Traceback" not in result.stderr
+    assert "gone.jpg: There is no such file." in result.stderr
 
 
 def test_a_folder_means_all_photos_below_it(file, folder, tmp_path):

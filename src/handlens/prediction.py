@@ -116,7 +116,7 @@ def square(path: Path, contract: Contract) -> Pixels | str:
             path, transparency=contract.transparency, max_megapixels=MAX_MEGAPIXELS, store=store
         )
     except PhotoError as error:
-        return str(error)
+        return "There is no such file." if error.reason == "vanished" else str(error)
     return photos.fit(photo.rgb, *store, whole=photo.header)[0]
 
 
