@@ -207,8 +207,9 @@ def test_networks_are_told_which_photos_are_too_small(tmp_path: Path) -> None:
         )
 
 
-def test_a_compiled_network_takes_the_same_steps(tmp_path: Path) -> None:
+def test_a_compiled_network_takes_the_same_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiler itself takes minutes; without it what remains is that its wrapper is used rightly."""
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no worker processes that outlive the test
     plain, compiled = (trainer_of(tmp_path, compiled=compiled) for compiled in (False, True))
     assert compiled.wrapped() is not compiled.with_loss
     epochs_of(plain)
