@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import cv2
 import numpy as np
@@ -98,10 +98,17 @@ def save(squares: Pixels, path: Path) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            np.save(file, squares)
+            write_header(file, squares.shape)
+            file.write(squares.data)  # numpy's own writing hides that a disk is full
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Begin an .npy file of uint8 values."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def decode_one(path: bytes, settings: Settings) -> tuple[Row, Pixels | None]:

@@ -17,12 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from handlens import manifest
-from handlens.decoding import Row, Settings
+from handlens.decoding import Row, Settings, write_header
 from handlens.fingerprints import THUMB
 
 OWN = ("photo_id", "slot", "label", "group", "path")  # columns of the photos table that a sheaf does not have
@@ -40,8 +38,6 @@ LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "pillow-heif", "simple
 AGAIN = {"io_error", "vanished", "no_permission", "decoder_crashed", "timeout"}  # may end otherwise next time
 THUMB_BYTES = THUMB * THUMB * 2
 COPY = 1 << 22  # bytes copied at once
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +164,7 @@ class Harvest:
 
     def copy(self, places: Sequence[tuple[Sheaf, int]], out: BinaryIO) -> None:
         """Write an .npy file of squares that lie in other sheaves; files are read, not mapped into memory."""
-        shape = (len(places), self.size, self.size, 3)
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(out, header)
+        write_header(out, (len(places), self.size, self.size, 3))
         for sheaf, first, count in runs(places):
             length = self.size * self.size * 3
             with sheaf.squares.open("rb") as file:

@@ -65,22 +65,16 @@ class Workers:
 
     def one_by_one(self, job: Job) -> Results:
         """Run the files of a job on this machine, each as a job of its own, and outlive their crashes."""
-        left = [
-            replace(job, paths=(path,), squares=job.squares.with_name(f"{job.squares.stem}-{number}.npy"))
-            for number, path in enumerate(job.paths)
-        ]
-        while left:
+        for number, path in enumerate(job.paths):
+            squares = job.squares.with_name(f"{job.squares.stem}-{number}.npy")
+            single = replace(job, paths=(path,), squares=squares)
             since = time.monotonic()
             try:
-                for done, rows in self.parallel(left, 1, at_once=1, remote=False):
-                    left.remove(done)
-                    since = time.monotonic()
-                    yield done, rows
+                yield from list(self.parallel([single], 1, at_once=1, remote=False))
             except BrokenProcessPool as error:
                 took = time.monotonic() - since
                 require_workers()
-                guilty = left.pop(0)
-                yield guilty, failures(guilty.paths, *self.verdict(str(error), took))
+                yield single, failures(single.paths, *self.verdict(str(error), took))
 
     def verdict(self, message: str, took: float) -> tuple[str, str]:
         """Tell from loky's message how the process ended: by our watch, or by itself."""
@@ -121,7 +115,7 @@ def cluster(scheduler: str | None) -> Iterator["joblib.parallel.ParallelBackendB
     except ImportError:
         raise UserError(f"the scheduler {scheduler} needs Dask: pip install 'handlens[cluster]'") from None
     try:
-        client = distributed.Client(scheduler, timeout=10, set_as_default=True)
+        client = distributed.Client(scheduler, timeout=5, set_as_default=True)
     except (OSError, ValueError, TimeoutError) as error:
         raise UserError(
             f"no Dask scheduler answers at {scheduler} ({error}). Start one with 'dask scheduler', give its "
