@@ -1,5 +1,6 @@
 import os
 import socket
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -79,6 +80,14 @@ def test_transparent_pixels_lie_on_the_chosen_background(mode):
         rgb = read(encode(image, "PNG"), transparency=background).rgb
         assert (rgb[:, :44] == value).all()
         assert rgb[:, 46:].std() > 10
+
+
+def test_heic_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    data = encode(RGB, "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PhotoError, match=r"pip install 'handlens\[heic\]'") as caught:
+        read(data)
+    assert caught.value.reason == "needs_extra"
 
 
 def test_16_bit_values_keep_their_high_byte():

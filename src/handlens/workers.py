@@ -33,14 +33,12 @@ class Workers:
 
     def run(self, jobs: Sequence[Job]) -> Results:
         """Yield every job with its rows, as they come."""
-        with cluster(self.scheduler) as backend:
-            count = backend.effective_n_jobs() if backend else self.count
+        with cluster(self.scheduler) as threads:
+            count = threads or self.count
             left = list(jobs)
             while left:
                 try:
-                    for job, rows in self.parallel(
-                        left, count, at_once=2 * count, remote=backend is not None
-                    ):
+                    for job, rows in self.parallel(left, count, at_once=2 * count, remote=threads > 0):
                         left.remove(job)
                         yield job, rows
                 except crashes(self.scheduler):
@@ -54,14 +52,14 @@ class Workers:
         joblib would run a single worker's jobs in this very process, where a decoder's crash would end the
         scan; so there are two processes at least, which then get one job at a time.
         """
-        run = joblib.Parallel(
-            n_jobs=count if remote else max(2, count),
-            backend="dask" if remote else "loky",
-            pre_dispatch=at_once if count > 1 else 1,
-            batch_size=1,
-            return_as="generator_unordered",
-        )
-        yield from run(joblib.delayed(labelled)(job, self.settings, self.seconds) for job in jobs)
+        with joblib.parallel_config(backend="dask" if remote else "loky"):
+            run = joblib.Parallel(
+                n_jobs=count if remote else max(2, count),
+                pre_dispatch=at_once if count > 1 else 1,
+                batch_size=1,
+                return_as="generator_unordered",
+            )
+            yield from run(joblib.delayed(labelled)(job, self.settings, self.seconds) for job in jobs)
 
     def one_by_one(self, job: Job) -> Results:
         """Run the files of a job on this machine, each as a job of its own, and outlive their crashes."""
@@ -105,10 +103,10 @@ def require_workers() -> None:
 
 
 @contextlib.contextmanager
-def cluster(scheduler: str | None) -> Iterator["joblib.parallel.ParallelBackendBase | None"]:
-    """Connect to a Dask scheduler, if one is given, and make it joblib's backend."""
+def cluster(scheduler: str | None) -> Iterator[int]:
+    """Connect to a Dask scheduler, if one is given; gives the number of its workers' threads."""
     if scheduler is None:
-        yield None
+        yield 0
         return
     try:
         import distributed
@@ -121,8 +119,13 @@ def cluster(scheduler: str | None) -> Iterator["joblib.parallel.ParallelBackendB
             f"no Dask scheduler answers at {scheduler} ({error}). Start one with 'dask scheduler', give its "
             "address as HANDLENS_SCHEDULER=tcp://HOST:8786, or unset that to use this machine."
         ) from None
-    with client, joblib.parallel_config("dask") as config:
-        yield config["backend"]
+    with client:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise UserError(
+                f"the Dask scheduler at {scheduler} has no workers. Start some: dask worker {scheduler}"
+            )
+        yield threads
 
 
 def crashes(scheduler: str | None) -> tuple[type[BaseException], ...]:
