@@ -3,8 +3,8 @@
     python benchmarks/app.py [ARCH ...]
 
 For each architecture (default: squeezenet1_1, shufflenet_v2, mobilenet_v2) an untrained network for 224 px
-and ten classes is exported, bundled and shown a film of 30 frames per second. Prints the time from opening the
-page in a fresh profile to the first label, frames per second and milliseconds per frame over ten seconds,
+and ten classes is exported, bundled and shown a film of 30 frames per second. Prints the time from opening
+the page in a fresh profile to the first label, frames per second and milliseconds per frame over ten seconds,
 the longest block of the main thread, and the size of the bundle.
 """
 

@@ -44,7 +44,9 @@ def test_conflicting_labels_by_policy():
     photos = photos_table(["a", "b", "b", "a", "b"], group=[0, 0, 0, 3, 4])
     assert judge(photos) == ["conflicting_label"] * 3 + ["ok", "ok"]
     assert judge(photos, conflicting_labels="majority") == ["conflicting_label", "ok", "ok", "ok", "ok"]
-    with pytest.raises(UserError, match=r"1 photo\(s\) lie in several classes, first: a/00000.jpg, b/00001.jpg, b/00002.jpg"):
+    with pytest.raises(
+        UserError, match=r"1 photo\(s\) lie in several classes, first: a/00000.jpg, b/00001.jpg"
+    ):
         judge(photos, conflicting_labels="stop")
 
 

@@ -118,6 +118,7 @@ def test_camera_raw_is_refused_since_its_first_picture_is_a_thumbnail():
         (encode(RGB, "PNG")[:-900], "truncated"),
         (encode(RGB, "WEBP")[:-200], "unreadable"),
         (bomb(), "too_large"),
+        (bomb(2**32 - 1, 2**32 - 1), "too_large"),
         (encode(RGB, "JPEG", progressive=True)[:-900], "truncated"),
     ],
 )

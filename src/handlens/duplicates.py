@@ -17,6 +17,7 @@ from handlens.fingerprints import FLIPS, Hashes, Thumbs, difference, flat, thumb
 from handlens.photos import Pixels
 
 SURE = 0.9  # difference of thumbs up to which `same_photo` is certain
+TIGHT = 1 / 3  # of the limit: a copy so close has the same copies
 BLOCK = 256  # hashes per query of the index
 PAIRS = 1 << 15  # pairs whose thumbs are compared at once
 
@@ -41,14 +42,18 @@ def groups(
     """
     parent = first_rows(content)
     rows = np.flatnonzero(readable & (parent == np.arange(len(parent))) & ~flat(thumbs))
-    for a, b, flip in candidates(hashes[rows], distance):
+    settled = np.zeros(len(rows), bool)
+    for a, b, flip in candidates(hashes[rows], distance, settled):
+        _, down, across = FLIPS[flip]
         for start in range(0, len(a), PAIRS):
-            i, j = rows[a[start : start + PAIRS]], rows[b[start : start + PAIRS]]
+            part = slice(start, start + PAIRS)
+            i, j, other = rows[a[part]], rows[b[part]], b[part]
             apart = roots(parent, i) != roots(parent, j)
-            i, j = i[apart], j[apart]
-            _, down, across = FLIPS[flip]
-            same = difference(thumbs[i][:, ::down, ::across], thumbs[j]) <= difference_limit
+            i, j, other = i[apart], j[apart], other[apart]
+            found = difference(thumbs[i][:, ::down, ::across], thumbs[j])
+            same = found <= difference_limit
             join(parent, i[same], j[same])
+            settled[other[found <= difference_limit * TIGHT]] = True
     return roots(parent, np.arange(len(parent)))
 
 
@@ -59,22 +64,25 @@ def first_rows(content: "pd.Series[str]") -> Ints:
     return first.where(content != "", rows).to_numpy(np.int64, copy=True)
 
 
-def candidates(hashes: Hashes, distance: int) -> Iterator[tuple[Ints, Ints, int]]:
-    """Yield rows a < b and the number of the flip that brings hash a to within `distance` bits of hash b.
+def candidates(hashes: Hashes, distance: int, settled: NDArray[np.bool_]) -> Iterator[tuple[Ints, Ints, int]]:
+    """Yield rows a, b and the number of the flip that brings hash a to within `distance` bits of hash b.
 
     A hash is cut into four parts of 16 bits: two hashes that differ in at most `distance` bits agree in one
     part up to distance // 4 bits. The index holds a table per part and tries these few changes.
+    Each pair comes once, from its first row. The caller may mark later rows as `settled` on the way: they are
+    so like a row that was looked up that they are not looked up themselves, but still found by others. This
+    keeps bursts of one scene from comparing all their pairs.
     """
     index = faiss.IndexBinaryMultiHash(64, 4, 16)
     index.nflip = distance // 4
     index.add(as_bytes(hashes))
     for start in range(0, len(hashes), BLOCK):
-        block = hashes[start : start + BLOCK]
+        block = start + np.flatnonzero(~settled[start : start + BLOCK])
         for flip, (mask, _, _) in enumerate(FLIPS):
-            ends, _, found = index.range_search(as_bytes(block ^ mask), distance + 1)
-            a = start + np.repeat(np.arange(len(block)), (ends[1:] - ends[:-1]).astype(np.int64))
-            later = found > a
-            yield a[later], found[later], flip
+            ends, _, found = index.range_search(as_bytes(hashes[block] ^ mask), distance + 1)
+            a = np.repeat(block, (ends[1:] - ends[:-1]).astype(np.int64))
+            new = (found > a) | (settled[found] & (found != a))
+            yield a[new], found[new], flip
 
 
 def as_bytes(hashes: Hashes) -> NDArray[np.uint8]:

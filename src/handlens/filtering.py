@@ -154,15 +154,13 @@ def require_two_classes(verdict: pd.DataFrame) -> None:
 
 
 def review_groups(photos: pd.DataFrame, most: int) -> list[list[tuple[str, int]]]:
-    """List near-duplicate groups for people to look at, as (path, slot): torn labels first, then the largest."""
+    """List near-duplicate groups to look at, as (path, slot): torn labels first, then the largest."""
     members = photos.loc[photos["slot"] >= 0, ["path", "label", "slot", "group"]]
     members = members[members.duplicated("group", keep=False)]
     sizes = members.groupby("group").agg(labels=("label", "nunique"), photos=("path", "size"))
     chosen = sizes.sort_values(["labels", "photos"], ascending=False, kind="stable").index[:most]
     by_group = dict(iter(members.groupby("group")))
-    return [
-        list(zip(by_group[number]["path"], by_group[number]["slot"], strict=True)) for number in chosen
-    ]
+    return [list(zip(by_group[number]["path"], by_group[number]["slot"], strict=True)) for number in chosen]
 
 
 def summary(verdict: pd.DataFrame) -> dict[str, int]:

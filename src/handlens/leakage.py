@@ -2,7 +2,7 @@
 
 `scan` finds near-duplicates through an index of hashes, and `split` keeps their groups together. This check
 uses neither the index nor the groups: it compares the stored pixels of validation and test photos with those
-of the photos on other sides, exhaustively and under all four flips, and the contents of their files by sha256.
+of the photos on other sides, exhaustively and under all four flips, and the files' contents by sha256.
 """
 
 from collections.abc import Iterator

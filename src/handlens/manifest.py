@@ -10,7 +10,7 @@ byte order mark, so that a spreadsheet shows Chinese class names:
 | balance | as augment | photo_id, path, label, slot, op, copy |
 | stats | as balance | the columns of balance, pixels, sum_{r,g,b}, squares_{r,g,b} |
 | split | as balance | photo_id, path, label, slot, op, copy, group, split |
-| predictions | a val or test photo | photo_id, path, split, group, truth, prediction, a probability per class |
+| predictions | a val or test photo | photo_id, path, split, group, truth, prediction, one per class |
 
 `op` is how the stored pixels are turned (`none`, `hflip`, `vflip`), `copy` counts repetitions made by
 over-sampling (0 is the original), `split` is `train`, `val` or `test`.

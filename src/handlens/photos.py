@@ -36,6 +36,7 @@ DECODER_ERRORS = (
 )  # fmt: skip
 ORIENTATION, BITS, SUBFILE, DNG = 274, 258, 254, 50706  # TIFF tags
 OVERSAMPLING = 4  # a scaled JPEG keeps at least this many pixels per stored pixel and side
+MOST = 2**31 - 1  # of what a table holds; broken files claim more
 STRETCH = 1 / 16  # stored px by which its last, partly filled block may move the photo's far edge
 Pixels = NDArray[np.uint8]
 Background = Literal["black", "white"]
@@ -161,6 +162,7 @@ def header_of(image: Image.Image) -> Header:
     width, height = image.size
     if orientation >= 5 and not isinstance(image, TiffImagePlugin.TiffImageFile):
         width, height = height, width  # Pillow gives the size of a TIFF as turned
+    width, height, frames = (min(number, MOST) for number in (width, height, frames))
     return Header(image.format or "", image.mode, width, height, orientation, frames)
 
 

@@ -8,6 +8,7 @@ process dies a second time gets a reason code.
 import contextlib
 import re
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -59,7 +60,14 @@ class Workers:
                 batch_size=1,
                 return_as="generator_unordered",
             )
-            yield from run(joblib.delayed(labelled)(job, self.settings, self.seconds) for job in jobs)
+            results = run(joblib.delayed(labelled)(job, self.settings, self.seconds) for job in jobs)
+        try:
+            for result in results:  # noqa: UP028 - `yield from` would close `results` with a warning
+                yield result
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                results.close()
 
     def one_by_one(self, job: Job) -> Results:
         """Run the files of a job on this machine, each as a job of its own, and outlive their crashes."""
