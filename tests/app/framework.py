@@ -87,10 +87,20 @@ def exists(owner: str, method: str, parameters: str) -> bool:
     own = [each for each in definition.body if isinstance(each, ast.FunctionDef) and each.name == wanted]
     if any(matches(each, parameters) for each in own):
         return True
-    above = [ast.unparse(base) for base in definition.bases]
-    parents = [f"L{each.replace('.', '/')};" for each in above if each.startswith("android.")]
-    parents += [f"L{package.replace('.', '/')}/{each};" for each in above if "." not in each]
-    return method in ("toString",) or any(exists(parent, method, parameters) for parent in parents)
+    parents = [parent for base in definition.bases if (parent := descriptor(ast.unparse(base), package))]
+    return method == "toString" or any(exists(parent, method, parameters) for parent in parents)
+
+
+def descriptor(base: str, package: str) -> str:
+    """Write a base class as dex does; empty for one outside the framework, such as typing.Generic."""
+    name = base.split("[")[0]
+    if "." not in name:
+        name = f"{package}.{name}"
+    parts = name.split(".")
+    if parts[0] != "android":
+        return ""
+    first = next(i for i, part in enumerate(parts) if part[0].isupper())
+    return f"L{'/'.join(parts[:first])}/{'$'.join(parts[first:])};"
 
 
 def matches(definition: ast.FunctionDef, parameters: str) -> bool:
@@ -105,5 +115,6 @@ def matches(definition: ast.FunctionDef, parameters: str) -> bool:
         if each.annotation
     ]
     return len(given) == len(declared) and all(
-        re.search(rf"\b{name}\b", text) for name, text in zip(given, declared, strict=True)
+        re.search(rf"\b{name}\b", text) or (name == "Object" and "." not in text)  # a type variable
+        for name, text in zip(given, declared, strict=True)
     )

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from ruamel.yaml import YAML
 from sklearn.linear_model import LogisticRegression
+from stagescripts import stage
 from torch import nn
 
-from handlens import photos, pretrained, samples, zoo
-from handlens.app import bundle, packages
+from handlens import manifest, metrics, photos, pretrained, samples, zoo
 from handlens.contract import Contract
 from handlens.export import build, runtime
 from handlens.export.metadata import Metadata
@@ -40,15 +41,33 @@ SIDES = ("train", "train", "val", "test", "train")
 
 @dataclass(frozen=True)
 class Phone:
-    """A bundle and the test photos that it is shown: files, squares (N, S, S, 3), class of each."""
+    """A bundle and the test photos that it is shown: rows of the split, squares (N, S, S, 3)."""
 
-    folder: Path
-    exports: Path
+    root: Path
+    model: str
     contract: Contract
-    raw: Path
     test: pd.DataFrame
     squares: NDArray[np.uint8]
-    numbers: Mapping[str, Any]  # metrics/app.json
+
+    @property
+    def folder(self) -> Path:
+        """The bundle."""
+        return self.root / "app"
+
+    @property
+    def exports(self) -> Path:
+        """The exported files that the bundle was made of."""
+        return self.root / "models" / self.model / "export"
+
+    @property
+    def raw(self) -> Path:
+        """The folder that the paths of the test photos lie in."""
+        return self.root / "照片"
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What the stage measured."""
+        return metrics.read(self.root / "app_metrics.json", "dvc repro app")
 
     def predictions(self, kind: str) -> NDArray[np.float32]:
         """Predict the test squares with Python's runtime."""
@@ -189,7 +208,7 @@ def bundled(
     kinds: tuple[str, ...] = tuple(LIMITS),
     webgpu: bool = False,
 ) -> Phone:
-    """Export a classifier and bundle the page around it."""
+    """Export a classifier, lay out what the stage `app` reads, and run the stage."""
     (root / "pixels").mkdir(parents=True)
     np.save(root / "pixels" / "00000.npy", squares)
     metadata = Metadata(
@@ -199,25 +218,51 @@ def bundled(
         classifier, metadata, rows, PixelStore(root / "pixels"),
         limits={kind: LIMITS[kind] for kind in kinds}, calibration=32, vectors=8,
     )  # fmt: skip
-    build.write(exports, root / "export")
-    probabilities = predict(classifier, squares)
-    unseen = (rows["split"] != "train").to_numpy()
-    names = np.array(agreed.classes, object)[probabilities.argmax(1)]
-    table = rows[["photo_id", "path", "split", "group"]].assign(truth=rows["label"], prediction=names)
-    table = pd.concat([table, pd.DataFrame(probabilities, columns=list(agreed.classes))], axis=1)[unseen]
-    winner = bundle.Winner(
-        model=model,
-        exports=root / "export",
-        card={"arch": model, "parameters": 1000, "commit": None},
-        scores={"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9},
-        parity=build.summary(exports),
-        predictions=table,
-    )
-    packages.install(ROOT / "web")
-    made, numbers = bundle.build(ROOT / "web", winner, agreed, title="handlens", precision=0.9, webgpu=webgpu)
-    bundle.write(made, root / "app")
+    build.write(exports, root / "models" / model / "export")
+    write_inputs(root, model, build.summary(exports), agreed, webgpu)
+    manifest.write(predictions(classifier, agreed, rows, squares), root / "predictions" / f"{model}.csv")
+    run_stage(root, root / "app")
     test = rows[rows["split"] == "test"].reset_index(drop=True)
-    return Phone(root / "app", root / "export", agreed, root / "照片", test, squares[test["slot"]], numbers)
+    return Phone(root, model, agreed, test, squares[test["slot"]])
+
+
+def run_stage(root: Path, folder: Path) -> Path:
+    """Run the stage on the files that `bundled` laid out; gives the bundle."""
+    stage("app").main(
+        root / "params.yaml", ROOT / "web", root / "models", root / "predictions", root / "compare.json",
+        root / "export_metrics", root / "contract.json", folder, root / "app_metrics.json",
+    )  # fmt: skip
+    return folder
+
+
+def write_inputs(
+    root: Path, model: str, parity: Mapping[str, metrics.Value], agreed: Contract, webgpu: bool
+) -> None:
+    """Write params.yaml, the contract, the card and the scores of the only model."""
+    yaml = YAML()
+    data = yaml.load(ROOT / "params.yaml")
+    data["recipes"][model] = {}
+    data["models"] = data["export"]["models"] = [model]
+    data["app"] |= {"title": "handlens", "precision": 0.9, "webgpu": webgpu}
+    yaml.dump(data, root / "params.yaml")
+    agreed.save(root / "contract.json")
+    card = {"arch": model, "parameters": 1234567, "commit": None}
+    metrics.write(card, root / "models" / model / "model.json")
+    scores = {"winner": model, "accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}
+    metrics.write(scores, root / "compare.json")
+    metrics.write(parity, root / "export_metrics" / f"{model}.json")
+
+
+def predictions(
+    classifier: nn.Module, agreed: Contract, rows: pd.DataFrame, squares: NDArray[np.uint8]
+) -> pd.DataFrame:
+    """Predict the validation and test photos, as the stage `evaluate` does."""
+    unseen = rows[rows["split"] != "train"].reset_index(drop=True)
+    probabilities = predict(classifier, squares[unseen["slot"]])
+    names = np.array(agreed.classes, object)[probabilities.argmax(1)]
+    table = unseen[["photo_id", "path", "split", "group"]].assign(truth=unseen["label"], prediction=names)
+    columns = ["photo_id", "path", "split", "group", "truth", "prediction"]
+    return pd.concat([table[columns], pd.DataFrame(probabilities, columns=list(agreed.classes))], axis=1)
 
 
 def threshold(phone: Phone) -> float:

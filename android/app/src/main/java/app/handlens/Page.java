@@ -58,9 +58,6 @@ final class Page extends WebViewClient {
 
     private static WebResourceResponse answer(String type, int status, String reason, InputStream body) {
         Map<String, String> headers = new HashMap<>();
-        headers.put("Cross-Origin-Opener-Policy", "same-origin");
-        headers.put("Cross-Origin-Embedder-Policy", "require-corp");
-        headers.put("Cross-Origin-Resource-Policy", "same-origin");
         headers.put("Cache-Control", "no-store");
         InputStream content = body != null ? body : new ByteArrayInputStream(new byte[0]);
         return new WebResourceResponse(type, "utf-8", status, reason, headers, content);
