@@ -20,21 +20,19 @@ def test_shipped_parameters_pass():
 
 
 def test_an_unknown_architecture_names_the_recipe_and_the_nearest_name(tmp_path):
-    path = edited(tmp_path, "squeezenet: {arch: squeezenet1_1}", "squeezenet: {arch: squezenet1_1}")
+    path = edited(tmp_path, "arch: squeezenet1_1", "arch: squezenet1_1")
     with pytest.raises(UserError, match=r"recipes.squeezenet: .*'squezenet1_1'.*squeezenet1_1"):
         check(path)
 
 
 def test_an_unknown_option_of_an_architecture_is_refused(tmp_path):
-    path = edited(
-        tmp_path, "squeezenet: {arch: squeezenet1_1}", "squeezenet: {arch: squeezenet1_1, options: {w: 2}}"
-    )
+    path = edited(tmp_path, "arch: squeezenet1_1", "arch: squeezenet1_1\n    options: {w: 2}")
     with pytest.raises(UserError, match=r"recipes.squeezenet: .*'w'"):
         check(path)
 
 
 def test_an_input_below_the_minimum_names_the_minimum(tmp_path):
-    path = edited(tmp_path, "squeezenet: {arch: squeezenet1_1}", "squeezenet: {arch: alexnet}")
+    path = edited(tmp_path, "arch: squeezenet1_1", "arch: alexnet")
     small = path.read_text(encoding="utf-8").replace("input_size: 96", "input_size: 32")
     path.write_text(small, encoding="utf-8")
     with pytest.raises(
