@@ -31,10 +31,10 @@ def refused(data: dict[str, Any]) -> str:
 def test_shipped_file_is_valid_and_recipes_are_complete():
     checked = params.load(FILE)
     recipe = checked.recipes["mobilenet_v2_transfer"]
-    assert (recipe.arch, recipe.weights, recipe.batch_size) == (
+    assert (recipe.arch, recipe.weights, recipe.weight_decay) == (
         "mobilenet_v2",
         "imagenet",
-        checked.train.batch_size,
+        checked.train.weight_decay,
     )
     assert checked.recipes["mobilenet_v2"].arch == "mobilenet_v2"
 
