@@ -115,6 +115,6 @@ def matches(definition: ast.FunctionDef, parameters: str) -> bool:
         if each.annotation
     ]
     return len(given) == len(declared) and all(
-        re.search(rf"\b{name}\b", text) or (name == "Object" and "." not in text)  # a type variable
+        re.search(rf"\bj?{name}\b", text) or (name == "Object" and "." not in text)  # a type variable
         for name, text in zip(given, declared, strict=True)
     )

@@ -28,14 +28,16 @@ def copy(food, tmp_path):
     return tmp_path / "app"
 
 
-def test_threshold_is_the_least_that_is_right_often_enough():
-    confidence = np.linspace(0.99, 0.40, 60)
-    right = np.array([True] * 40 + [False] * 20)
-    found = threshold.choose(confidence, right, precision=0.8)
-    assert found.value == pytest.approx(confidence[49])  # 40 of 50 are right
-    assert found.precision == 0.8
-    assert found.share == pytest.approx(50 / 60, abs=1e-4)
-    assert threshold.choose(confidence, right, precision=0.95).value > found.value
+@pytest.mark.parametrize("precision", [0.7, 0.8, 0.9])
+def test_threshold_is_the_least_that_is_right_often_enough(precision):
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.2, 1, 400).round(3)
+    right = rng.uniform(0, 1, 400) < confidence
+    enough = [t for t in np.unique(confidence) if right[confidence >= t].mean() >= precision]
+    found = threshold.choose(confidence, right, precision=precision)
+    assert found.value == pytest.approx(min(enough))
+    assert found.precision == pytest.approx(right[confidence >= found.value].mean(), abs=1e-4)
+    assert found.share == pytest.approx((confidence >= found.value).mean(), abs=1e-4)
 
 
 def test_threshold_of_a_model_that_is_always_right_is_what_it_usually_reaches():

@@ -33,7 +33,7 @@ FIT = """async ([text, width, height, size, fit]) => {
 @pytest.mark.parametrize("fit", ["letterbox", "crop", "squash"])
 @pytest.mark.parametrize("size", [96, 224])
 def test_fit_is_pythons(food, without_camera, site, fit, size):
-    """At most 1 grey value apart, and only where rounding decides: at most 4 bytes in 1,000."""
+    """At most 1 grey value apart, where rounding decides: 4 bytes in 1,000, or 20 when enlarged manyfold."""
     photo = photos.read(food.raw / food.test["path"][3], transparency="black", max_megapixels=50).rgb
     with opened(without_camera, site) as page:
         for width, height in SIZES:
@@ -44,7 +44,8 @@ def test_fit_is_pythons(food, without_camera, site, fit, size):
             theirs = np.array(page.page.evaluate(FIT, [text, width, height, size, fit]), np.uint8)
             difference = np.abs(theirs.reshape(ours.shape).astype(int) - ours)
             assert difference.max() <= 1, (width, height)
-            assert (difference > 0).mean() <= 0.004, (width, height)
+            share = 0.02 if min(width, height) * 10 < size else 0.004
+            assert (difference > 0).mean() <= share, (width, height)
 
 
 SMOOTH = """async ([threshold, frames]) => {
