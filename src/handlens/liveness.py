@@ -25,9 +25,18 @@ class Parents:
 
     @classmethod
     def of(cls, process: psutil.Process) -> "Parents":
-        """Find them now; processes started by hand have their shell as the only one."""
+        """Find them now; processes started by hand have their shell as the only one.
+
+        Raises `UserError` when dvc started this process (it then names the stage in DVC_STAGE) and is gone:
+        it was killed before the training began.
+        """
         above = process.parents()
         runs_dvc = [number for number, parent in enumerate(above) if is_dvc(parent)]
+        if not runs_dvc and "DVC_STAGE" in os.environ:
+            raise UserError(
+                f"the dvc that started {os.environ['DVC_STAGE']} is gone, so this training stops. "
+                "Run 'dvc repro' again."
+            )
         return cls(tuple(above[: runs_dvc[0] + 1] if runs_dvc else above[:1]))
 
     @property

@@ -28,7 +28,7 @@ def broken_site(food, tmp_path):
 def test_camera_shows_pythons_predictions(food, order, with_camera, site, kind):
     probabilities = food.predictions(kind)[order]
     limit = phone.threshold(food)
-    clear, wanted = phone.clear_answers(probabilities, limit), phone.answers(food, probabilities, limit)
+    clear, wanted = phone.clear_answers(probabilities, limit, kind), phone.answers(food, probabilities, limit)
     assert clear.sum() >= 40
     assert len(set(food.test["label"].iloc[order])) == 5
     with opened(
@@ -87,7 +87,9 @@ def test_photos_say_what_python_says(food, without_camera, site):
     probabilities = food.predictions(preferred)[chosen]
     wanted, clear = (
         phone.answers(food, probabilities, phone.threshold(food)),
-        phone.clear_answers(probabilities, phone.threshold(food)),
+        phone.clear_answers(
+        probabilities, phone.threshold(food), preferred
+    ),
     )
     with opened(without_camera, site) as page:
         page.wait_verified()
@@ -300,8 +302,10 @@ def test_a_new_version_is_offered(with_camera, broken_site):
         )
         page.page.reload()
         page.wait(lambda: page.page.locator("#update").is_visible())
-        page.page.click("#update")
-        page.wait(lambda: "<title>newer" in page.page.content() or page.page.title() == "newer")
+        newer = "fetch('index.html').then((found) => found.text()).then((page) => page.includes('<title>newer'))"
+        with page.page.expect_event("load"):
+            page.page.click("#update")
+        assert page.page.evaluate(newer)
 
 
 def test_chinese(without_camera, site):
