@@ -112,3 +112,9 @@ def test_a_process_that_runs_dvc_is_known_by_its_command(tmp_path: Path) -> None
     assert parents.gone()
     sleeps[0].parent().kill()
     sleeps[0].kill()
+
+
+def test_a_training_whose_dvc_is_gone_before_it_began_stops(monkeypatch):
+    monkeypatch.setenv("DVC_STAGE", "train@small")
+    with pytest.raises(UserError, match=r"the dvc that started train@small is gone"):
+        Parents.of(psutil.Process())
