@@ -28,6 +28,7 @@ FLAGS = [
 ]
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
+SCENE_CHANGE = 24  # of web/smoothing.js
 BITS = 8  # of the number beside the picture that says which photo it is
 
 
@@ -116,7 +117,8 @@ class Watched:
 
 
 # Notes what the page says of each photo of a film: the number beside the picture is read from the very frame
-# that the page sends to its worker, the label after the answer to that frame was shown.
+# that the page sends to its worker, the label after the answer to that frame was shown. Frames that are so
+# like the one before that the page averages the two are left out.
 LISTEN = """
 window.said = {};
 const post = Worker.prototype.postMessage;
@@ -134,13 +136,14 @@ Worker.prototype.postMessage = function (message, ...rest) {
     waiting.set(message.id, number);
     this.listens ??= this.addEventListener("message", ({ data }) => {
       if (!waiting.has(data.id)) return;
+      if (data.value.change < SCENE_CHANGE) return;
       const number = waiting.get(data.id);
       setTimeout(() => (window.said[number] = document.getElementById("label").textContent));
     }) ?? true;
   }
   return post.call(this, message, ...rest);
 };
-""".replace("BITS", str(BITS))
+""".replace("BITS", str(BITS)).replace("SCENE_CHANGE", str(SCENE_CHANGE))
 
 
 # Keeps the milliseconds of every answer of the worker to a frame.

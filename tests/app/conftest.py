@@ -6,8 +6,6 @@ import phone
 import pytest
 from playwright.sync_api import sync_playwright
 
-SCENE_CHANGE = 24  # of web/smoothing.js
-
 
 @pytest.fixture(scope="package")
 def play():
@@ -26,7 +24,7 @@ def order(food):
     left, chosen = list(range(1, len(food.squares))), [0]
     while left:
         last = food.squares[chosen[-1]].astype(float)
-        far = [i for i in left if np.abs(food.squares[i] - last).mean() > SCENE_CHANGE + 4]
+        far = [i for i in left if np.abs(food.squares[i] - last).mean() > browser.SCENE_CHANGE + 4]
         if not far:
             break
         chosen.append(far[0])

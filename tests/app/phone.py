@@ -17,7 +17,7 @@ from torch import nn
 
 from handlens import manifest, metrics, photos, pretrained, samples, zoo
 from handlens.contract import Contract
-from handlens.export import build, runtime
+from handlens.export import build, golden, runtime
 from handlens.export.metadata import Metadata
 from handlens.export.parity import Limits
 from handlens.pixels import PixelStore
@@ -278,8 +278,13 @@ def answers(phone: Phone, probabilities: NDArray[np.float32], limit: float) -> l
     ]
 
 
-def clear_answers(probabilities: NDArray[np.float32], limit: float) -> NDArray[np.bool_]:
-    """Tell which rows are not borderline: a film rounds colours, which moves a probability."""
+def clear_answers(probabilities: NDArray[np.float32], limit: float, kind: str) -> NDArray[np.bool_]:
+    """Tell which rows are not borderline.
+
+    A film rounds colours, which moves a probability by up to `MARGIN`; another processor adds the tolerance
+    of the golden vectors.
+    """
+    margin = MARGIN + golden.TOLERANCE[kind]
     best, second = -np.sort(-probabilities, axis=1)[:, :2].T
-    between = (best - second > MARGIN) | (best < limit - MARGIN)
-    return (np.abs(best - limit) > MARGIN) & between
+    between = (best - second > margin) | (best < limit - margin)
+    return (np.abs(best - limit) > margin) & between

@@ -128,7 +128,8 @@ def test_page_out_of_the_app_passes_the_camera_test(apk, food, order, with_camer
     preferred = json.loads(archive.read("assets/app.json"))["preferred"]
     probabilities = food.predictions(preferred)[order]
     limit = phone.threshold(food)
-    clear, wanted = phone.clear_answers(probabilities, limit), phone.answers(food, probabilities, limit)
+    clear = phone.clear_answers(probabilities, limit, preferred)
+    wanted = phone.answers(food, probabilities, limit)
     route = ("**/*", answer)
     with opened(with_camera, ORIGIN, path="index.html?app", script=browser.LISTEN, route=route) as page:
         page.wait(lambda: page.page.evaluate("Object.keys(window.said).length") == len(order), seconds=60)

@@ -87,9 +87,7 @@ def test_photos_say_what_python_says(food, without_camera, site):
     probabilities = food.predictions(preferred)[chosen]
     wanted, clear = (
         phone.answers(food, probabilities, phone.threshold(food)),
-        phone.clear_answers(
-        probabilities, phone.threshold(food), preferred
-    ),
+        phone.clear_answers(probabilities, phone.threshold(food), preferred),
     )
     with opened(without_camera, site) as page:
         page.wait_verified()
@@ -302,7 +300,7 @@ def test_a_new_version_is_offered(with_camera, broken_site):
         )
         page.page.reload()
         page.wait(lambda: page.page.locator("#update").is_visible())
-        newer = "fetch('index.html').then((found) => found.text()).then((page) => page.includes('<title>newer'))"
+        newer = "fetch('index.html').then((it) => it.text()).then((page) => page.includes('<title>newer'))"
         with page.page.expect_event("load"):
             page.page.click("#update")
         assert page.page.evaluate(newer)
