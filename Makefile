@@ -23,7 +23,7 @@ check: install ## lint, format, types, parameter files
 	ruff check .
 	ruff format --check .
 	mypy
-	handlens check
+	@for file in params.yaml projects/*.yaml; do handlens check --no-raw --params $$file || exit 1; done
 
 test: check tools ## everything: checks, unit, property and end-to-end tests
 	pytest

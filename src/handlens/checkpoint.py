@@ -6,6 +6,7 @@ epoch, and where it was trained (versions, commit, hardware). It holds no clock 
 commit trained twice on one machine gives the same two files.
 """
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -15,7 +16,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
 from handlens import zoo
@@ -52,14 +54,31 @@ class Card(BaseModel):
 def save(folder: Path, network: nn.Module, card: Card) -> None:
     """Write both files into `folder`, each whole or not at all; leave other files there alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    partial = folder / (WEIGHTS + ".partial")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-    partial.chmod(0o644)  # safetensors makes files that only their owner may read
-    partial.replace(folder / WEIGHTS)
-    partial = folder / (CARD + ".partial")
-    partial.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / CARD)
+    write_tensors(network.state_dict(), folder / WEIGHTS)
+    replace(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors, whole or not at all.
+
+    The library's own writer reports a full disk as a fault of the format; ours is an `OSError` as anywhere.
+    """
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    replace(path, serialized(plain, metadata))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file; after a power cut either the old or the new one is there, and no part of one."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def load(folder: Path, contract: Contract | None = None) -> tuple[nn.Module, Card]:

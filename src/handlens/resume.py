@@ -8,7 +8,6 @@ bits as an uninterrupted one.
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from handlens import checkpoint, params
@@ -160,12 +158,7 @@ def put(values: Tensors, into: Tensors) -> None:
 
 def write_state(path: Path, key: str, tensors: Tensors, values: str) -> None:
     """Replace the state file; after a power cut either the old or the new one is there, whole."""
-    partial = path.with_name(path.name + ".partial")
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(plain, partial, metadata={"key": key, "values": values})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    checkpoint.write_tensors(tensors, path, {"key": key, "values": values})
 
 
 def forget(folder: Path) -> None:
