@@ -1,7 +1,7 @@
 import pandas as pd
-from conftest import photos_table
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import photos_table
 
 from handlens.augmenting import augment
 

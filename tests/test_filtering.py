@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
-from conftest import photos_table
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import photos_table
 
 from handlens.errors import UserError
 from handlens.filtering import Limits, filter_photos, summary

@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import photos_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tables import photos_table
 
 from handlens import splitting
 from handlens.errors import UserError
