@@ -10,7 +10,17 @@ from importlib.metadata import files
 from pathlib import Path
 
 CALL = re.compile(r"invoke-\S+ \{[^}]*\}, (L[^;]+;)\.([^:]+):\(([^)]*)\)")
-PARAMETER = re.compile(r"\[*(?:L([^;]+);|([ZBSCIJFD]))")
+PARAMETER = re.compile(r"(\[*)(?:L([^;]+);|([ZBSCIJFD]))")
+ARRAY = {
+    "Z": "JavaArrayJBoolean",
+    "B": "JavaArrayJByte",
+    "S": "JavaArrayJShort",
+    "C": "JavaArrayJChar",
+    "I": "JavaArrayJInt",
+    "J": "JavaArrayJLong",
+    "F": "JavaArrayJFloat",
+    "D": "JavaArrayJDouble",
+}
 PRIMITIVE = {
     "Z": "bool",
     "B": "int",
@@ -105,16 +115,20 @@ def descriptor(base: str, package: str) -> str:
 
 def matches(definition: ast.FunctionDef, parameters: str) -> bool:
     """Compare the parameters of a stub with those of a call, by the simple names of their types."""
-    given = [
-        PRIMITIVE[short] if short else re.split(r"[/$]", long)[-1]
-        for long, short in PARAMETER.findall(parameters)
-    ]
+    given = [simple_name(*found) for found in PARAMETER.findall(parameters)]
     declared = [
         ast.unparse(each.annotation)
         for each in definition.args.posonlyargs + definition.args.args
         if each.annotation
     ]
     return len(given) == len(declared) and all(
-        re.search(rf"\bj?{name}\b", text) or (name == "Object" and "." not in text)  # a type variable
+        re.search(rf"\b{name}\b", text) or (name == "Object" and "." not in text)  # a type variable
         for name, text in zip(given, declared, strict=True)
     )
+
+
+def simple_name(array: str, long: str, short: str) -> str:
+    """Name a type as the stubs do: an array of primitives has a class of its own there."""
+    if array and short:
+        return ARRAY[short]
+    return PRIMITIVE[short] if short else re.split(r"[/$]", long)[-1]
