@@ -34,7 +34,7 @@ def test_camera_shows_pythons_predictions(food, order, with_camera, site, kind):
     with opened(
         with_camera, site, script=f"localStorage.setItem('kind', '{kind}');" + browser.LISTEN
     ) as page:
-        page.wait(lambda: page.page.evaluate("Object.keys(window.said).length") == len(order))
+        page.wait(lambda: page.page.evaluate("Object.keys(window.said).length") == len(order), seconds=120)
         said = page.page.evaluate("window.said")
         shown = {i: said[str(i)] for i in np.flatnonzero(clear)}
         assert shown == {i: wanted[i] for i in np.flatnonzero(clear)}
