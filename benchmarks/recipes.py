@@ -72,9 +72,13 @@ def make_fold(
     """Split as the stage does, with fold `number` as the test side."""
     pins = pd.DataFrame({name: pd.Series(dtype=str) for name in splitting.PIN_COLUMNS})
     table = splitting.split(rows, groups, pins, val=0.1, test=0.1, folds=FOLDS, fold=number, seed=0)
+    return Fold(number, data, table, contract_of(table, params.validate(data, "params.yaml")), store)
+
+
+def contract_of(table: pd.DataFrame, p: params.Params) -> Contract:
+    """Freeze class names and preprocessing, as the stage `split` does."""
     mean, std = normalization.mean_std(table[table["split"] == "train"])
-    p = params.validate(data, "params.yaml")
-    contract = Contract(
+    return Contract(
         classes=tuple(sorted(set(table["label"]))),
         store_size=p.scan.store_size,
         input_size=p.input_size,
@@ -88,7 +92,6 @@ def make_fold(
         std=std,
         split_hash=split_hash(table),
     )
-    return Fold(number, data, table, contract, store)
 
 
 def trained(fold: Fold, name: str, changes: dict[str, object], by_training_loss: bool = False) -> float:
@@ -102,15 +105,22 @@ def trained(fold: Fold, name: str, changes: dict[str, object], by_training_loss:
             lowest = event.train_loss
             trainer.best = {key: value.clone() for key, value in trainer.network.state_dict().items()}
     network = trainer.best_network()
-    test = rows_of(fold.table, "test", fold.contract.classes)
-    return float((outputs(fold, network, test).argmax(1) == test.labels).mean())
+    return accuracy(network, fold.table, "test", fold.contract, fold.store)
 
 
-def outputs(fold: Fold, network: nn.Module, rows: Rows) -> NDArray[np.float32]:
+def accuracy(
+    network: nn.Module, table: pd.DataFrame, side: str, contract: Contract, store: PixelStore
+) -> float:
+    """Give the share of right answers on a side of the table."""
+    rows = rows_of(table, side, contract.classes)
+    return float((outputs(network, rows, contract, store).argmax(1) == rows.labels).mean())
+
+
+def outputs(network: nn.Module, rows: Rows, contract: Contract, store: PixelStore) -> NDArray[np.float32]:
     """Run the network over plain photos; gives (N, outputs)."""
-    preprocess = Preprocess(fold.contract)
+    preprocess = Preprocess(contract)
     with torch.inference_mode():
-        batches = plain_batches(fold.store, rows, 64, CPU)
+        batches = plain_batches(store, rows, 64, CPU)
         return np.concatenate([network(preprocess(pixels)).numpy() for _, pixels in batches])
 
 
@@ -119,7 +129,7 @@ def frozen_features(fold: Fold) -> float:
     network = zoo.build("mobilenet_v2", len(fold.contract.classes), weights="imagenet").eval()
     pooled = nn.Sequential(network.get_submodule("features"), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     sides = {side: rows_of(fold.table, side, fold.contract.classes) for side in manifest.SPLITS}
-    features = {side: outputs(fold, pooled, rows) for side, rows in sides.items()}
+    features = {side: outputs(pooled, rows, fold.contract, fold.store) for side, rows in sides.items()}
     scaler = StandardScaler().fit(features["train"])
     scaled = {side: scaler.transform(values) for side, values in features.items()}
     best: tuple[float, float] = (-1.0, 0.0)
