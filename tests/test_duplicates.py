@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 from photofiles import picture
 from PIL import Image
 
@@ -158,16 +157,3 @@ def test_a_burst_of_one_scene_does_not_compare_all_pairs():
     found = group(np.full(30_000, phash(grey), np.uint64), thumbs)
     assert not found.any()
     assert time.process_time() - began < 20
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_same_photo_for_the_check_of_leakage(same: bool):
-    first = measure_square(picture())
-    second = measure_square(picture() if same else picture(seed=4))
-    assert duplicates.same_photo(first, second) is same
-
-
-def measure_square(rgb: np.ndarray) -> np.ndarray:
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "JPEG", quality=60 + rgb.shape[0] // 10)
-    return measure(buffer.getvalue(), SETTINGS)[0]

@@ -25,9 +25,9 @@ class Augment(nn.Module):
     """uint8 (N, store, store, 3) RGB and crops (N, 4) to normalised float32 (N, 3, input, input).
 
     Crops and flips are drawn per photo (`batches.draw_crops`) and cut out by one bilinear sampling of the
-    whole batch. Photos larger than needed are first reduced with antialiasing, so that sampling neither
-    skips pixels nor invents them. Colour changes and erasing come from torchvision, which draws once per
-    call: every `GROUP` photos share a draw.
+    whole batch; without crops, squares are only flipped. Photos larger than needed are first reduced with
+    antialiasing, so that sampling neither skips pixels nor invents them. Colour changes and erasing come from
+    torchvision, which draws once per call: every `GROUP` photos share a draw.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Augment(nn.Module):
         super().__init__()
         self.preprocess = Preprocess(contract)
         self.input_size = contract.input_size
+        self.crop = crop_scale is not None
         area = 1.0 if crop_scale is None else sum(crop_scale) / 2
         self.source_size = min(contract.store_size, round(contract.input_size / area**0.5))
         self.reduce = self.source_size != contract.store_size
@@ -51,10 +52,13 @@ class Augment(nn.Module):
 
     def forward(self, pixels: Tensor, crops: Tensor) -> Tensor:
         """Turn a batch of stored squares into the network's input, each photo changed at random."""
+        if not self.crop:
+            pixels = flipped(pixels, crops)
         x = pixels.permute(0, 3, 1, 2).float()
         if self.reduce:
             x = F.interpolate(x, size=(self.source_size,) * 2, mode="bilinear", antialias=True)
-        x = cut(x, crops, self.input_size)
+        if self.crop:
+            x = cut(x, crops, self.input_size)
         if self.jitter is not None:
             x = in_groups(self.jitter, x / 255) * 255
         if self.policy is not None:
@@ -72,6 +76,13 @@ def cut(images: Tensor, crops: Tensor, size: int) -> Tensor:
     grid[..., 0] = (crops[:, 0:1] + crops[:, 2:3] * steps)[:, None, :]
     grid[..., 1] = (crops[:, 1:2] + crops[:, 3:4] * steps)[:, :, None]
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def flipped(pixels: Tensor, crops: Tensor) -> Tensor:
+    """Flip those (N, H, W, 3) whose crop (N, 4) has a negative half width or height."""
+    across, down = (crops[:, 2:, None, None, None] < 0).unbind(1)
+    pixels = torch.where(across, pixels.flip(2), pixels)
+    return torch.where(down, pixels.flip(1), pixels)
 
 
 def in_groups(transform: Transform, images: Tensor) -> Tensor:

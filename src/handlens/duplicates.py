@@ -7,16 +7,14 @@ thumbs decide. Photos that are connected by copies form a group.
 
 from collections.abc import Iterator
 
-import cv2
 import faiss
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from handlens.fingerprints import FLIPS, Hashes, Thumbs, difference, flat, thumb
-from handlens.photos import Pixels
+from handlens.fingerprints import FLIPS, Hashes, Thumbs, difference, flat
 
-SURE = 0.9  # difference of thumbs up to which `same_photo` is certain
+SURE = 0.9  # difference of thumbs up to which two photos are surely one; for the check of leakage
 TIGHT = 1 / 3  # of the limit: a copy so close has the same copies
 BLOCK = 256  # hashes per query of the index
 PAIRS = 1 << 15  # pairs whose thumbs are compared at once
@@ -109,12 +107,3 @@ def join(parent: Ints, first: Ints, second: Ints) -> None:
         while parent[b] != b:
             b = parent[b]
         parent[max(a, b)] = min(a, b)
-
-
-def same_photo(first: Pixels, second: Pixels) -> bool:
-    """Tell whether two stored squares (S, S, 3) surely show one photo; padding counts as content."""
-    thumbs = [
-        thumb(cv2.cvtColor(np.ascontiguousarray(square), cv2.COLOR_RGB2GRAY))[None]
-        for square in (first, second)
-    ]
-    return bool(difference(*thumbs)[0] <= SURE)

@@ -12,19 +12,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from handlens.duplicates import same_photo
-from handlens.pixels import PixelStore
+from handlens import fingerprints
+from handlens.duplicates import SURE
+from handlens.pixels import PixelStore, chunks
 
-THUMB = 16  # px, side of the grey squares that are compared first
+SIDE = 16  # px, of the grey squares that are compared first
 NEAREST = 4  # photos of other sides that are then compared closely, per photo and flip
-LEAST_CORRELATION = 0.9  # of two thumbs; copies of the worst quality reach 0.99
+LEAST_CORRELATION = 0.9  # of two of them; copies of the worst quality reach 0.99
 MOST_PHOTOS = 200_000  # beyond it a random part is compared, and checked_photos says so
 MOST_CHECKED = 20_000
 BLOCK = 256
 
 Ints = NDArray[np.int64]
-Thumbs = NDArray[np.float32]
-FLIPS = {"none": (1, 1), "hflip": (1, -1), "vflip": (-1, 1), "both": (-1, -1)}
+Floats = NDArray[np.float32]
+FLIPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # steps down and across
 
 
 def measure(sides: pd.DataFrame, sha256: "pd.Series[str]", store: PixelStore, seed: int) -> dict[str, int]:
@@ -42,39 +43,37 @@ def measure(sides: pd.DataFrame, sha256: "pd.Series[str]", store: PixelStore, se
     random = np.random.default_rng(seed)
     pool = np.sort(random.permutation(len(slot))[:MOST_PHOTOS])
     checked = np.flatnonzero(held_out[pool])[:MOST_CHECKED]
-    thumbs = thumbnails(store, slot[pool])
-    for a, b, flip in candidates(thumbs, side[pool], checked):
-        first, second = store.take(slot[pool[[a, b]]])
-        down, right = FLIPS[flip]
-        if same_photo(first, second[::down, ::right]):
-            leaked.add(int(pool[a]))
+    small, thumbs = shrunk(store, slot[pool])
+    for a, b, (down, right) in candidates(small, side[pool], checked):
+        same = fingerprints.difference(thumbs[a], thumbs[b][:, ::down, ::right]) <= SURE
+        leaked.update(pool[a[same]].tolist())
     others = len(pool) - np.bincount(side[pool])
     pairs = int(others[side[pool[checked]]].sum()) * len(FLIPS)
     return {"leakage": len(leaked), "checked_photos": len(checked), "checked_pairs": pairs}
 
 
-def thumbnails(store: PixelStore, slots: Ints) -> Thumbs:
-    """Shrink stored squares to grey ones of THUMB px (N, THUMB, THUMB), mean 0 and length 1."""
-    thumbs = np.empty((len(slots), THUMB, THUMB), np.float32)
-    for row, slot in enumerate(slots):
-        grey = store.take(np.array([slot]))[0].mean(axis=2, dtype=np.float32)
-        thumbs[row] = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
-    thumbs -= thumbs.mean(axis=(1, 2), keepdims=True)
-    thumbs /= np.maximum(np.linalg.norm(thumbs, axis=(1, 2), keepdims=True), 1e-6)
-    return thumbs
+def shrunk(store: PixelStore, slots: Ints) -> tuple[Floats, fingerprints.Thumbs]:
+    """Shrink stored squares: to grey ones (N, SIDE, SIDE) of mean 0 and length 1, and to thumbs."""
+    small = np.empty((len(slots), SIDE, SIDE), np.float32)
+    thumbs = np.empty((len(slots), fingerprints.THUMB, fingerprints.THUMB), np.uint16)
+    for rows, squares in chunks(store, slots, BLOCK):
+        greys = [cv2.cvtColor(square, cv2.COLOR_RGB2GRAY) for square in squares]
+        small[rows] = [cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for grey in greys]
+        thumbs[rows] = [fingerprints.thumb(grey) for grey in greys]
+    small -= small.mean(axis=(1, 2), keepdims=True)
+    small /= np.maximum(np.linalg.norm(small, axis=(1, 2), keepdims=True), 1e-6)
+    return small, thumbs
 
 
-def candidates(thumbs: Thumbs, side: Ints, checked: Ints) -> Iterator[tuple[int, int, str]]:
-    """Yield (checked row, row of another side, flip) for the nearest thumbs under every flip."""
-    flat = thumbs.reshape(len(thumbs), -1)
+def candidates(small: Floats, side: Ints, checked: Ints) -> Iterator[tuple[Ints, Ints, tuple[int, int]]]:
+    """Yield checked rows, rows of other sides and the flip that brings the second near the first."""
+    flat = small.reshape(len(small), -1)
     for start in range(0, len(checked), BLOCK):
         rows = checked[start : start + BLOCK]
-        for flip, (down, right) in FLIPS.items():
-            turned = thumbs[rows][:, ::down, ::right].reshape(len(rows), -1)
+        for down, right in FLIPS:
+            turned = small[rows][:, ::down, ::right].reshape(len(rows), -1)
             likeness = turned @ flat.T
             likeness[side[rows][:, None] == side[None, :]] = -1
             nearest = np.argpartition(-likeness, min(NEAREST, len(flat) - 1), axis=1)[:, :NEAREST]
-            for i, row in enumerate(rows):
-                for other in nearest[i]:
-                    if likeness[i, other] >= LEAST_CORRELATION:
-                        yield int(row), int(other), flip
+            i, k = np.nonzero(np.take_along_axis(likeness, nearest, axis=1) >= LEAST_CORRELATION)
+            yield rows[i], nearest[i, k], (down, right)
