@@ -38,7 +38,7 @@ RECIPE = {
     "warmup_epochs": 0,
     "label_smoothing": 0.0,
     "batch_size": 32,
-    "epochs": 8,
+    "epochs": 6,
     "augment": {"crop_scale": None, "hflip": False, "vflip": False},
 }
 NO_PINS = pd.DataFrame({name: pd.Series(dtype=str) for name in splitting.PIN_COLUMNS})
