@@ -30,7 +30,7 @@ def main(
     winner = bundle.Winner(
         model=model,
         exports=models / model / "export",
-        card=metrics.read(models / model / "model.json", f"dvc repro train@{model}"),
+        card=metrics.read(models / model / "model.json", "dvc repro"),
         scores=scores,
         parity=metrics.read(export_metrics / f"{model}.json", f"dvc repro export@{model}"),
         predictions=manifest.read(predictions / f"{model}.csv"),

@@ -19,19 +19,18 @@ def main(
     point_folder: Path,
     pictures: Path,
 ) -> None:
-    """Compare the models that `models` lists, no others."""
+    """Compare the models that `models` and `distill` list, no others."""
     p = params.load(params_file)
     scores, tables = {}, {}
-    for name in p.models:
-        trained = metrics.read(train_metrics / f"{name}.json", f"dvc repro train@{name}")
-        judged = metrics.read(evaluate_metrics / f"{name}.json", f"dvc repro evaluate@{name}")
+    for name in (*p.models, *p.distill):
+        trained = metrics.read(train_metrics / f"{name}.json", "dvc repro")
+        judged = metrics.read(evaluate_metrics / f"{name}.json", "dvc repro")
         scores[name] = {**judged, "train_seconds": trained["seconds"]}
         tables[name] = {
-            kind: metrics.read_points(evaluate_tables / name / f"{kind}.csv", f"dvc repro evaluate@{name}")
+            kind: metrics.read_points(evaluate_tables / name / f"{kind}.csv", "dvc repro")
             for kind in comparison.TABLES
         }
-        curves = train_curves / f"{name}.csv"
-        tables[name]["curves"] = metrics.read_points(curves, f"dvc repro train@{name}")
+        tables[name]["curves"] = metrics.read_points(train_curves / f"{name}.csv", "dvc repro")
     table = comparison.leaderboard(
         scores,
         {name: found["outcomes"] for name, found in tables.items()},

@@ -14,7 +14,6 @@ from handlens import assembly, distributed, fitting, manifest, params
 from handlens.contract import Contract
 from handlens.errors import guarded
 from handlens.pixels import PixelStore
-from handlens.progress import TrainingProgress
 from handlens.resume import inputs_of
 
 
@@ -47,20 +46,15 @@ def main(
             compiled=compiled,
         )
         inputs = inputs_of(params_file, model, recipe, [split_file, contract_file, Path(__file__)])
-        if not processes.first:
-            fitting.follow(trainer, inputs, unfinished / model)
-            return
-        with TrainingProgress(model, recipe.epochs) as progress:
-            fitting.lead(
-                trainer,
-                inputs,
-                partial(fitting.describe, model=model, recipe=recipe, contract=contract, seed=p.seed),
-                unfinished=unfinished / model,
-                folder=folder,
-                summary=summary,
-                curve_file=curve_file,
-                show=progress.show,
-            )
+        fitting.fit(
+            trainer,
+            inputs,
+            partial(fitting.describe, model=model, recipe=recipe, contract=contract, seed=p.seed),
+            unfinished=unfinished / model,
+            folder=folder,
+            summary=summary,
+            curve_file=curve_file,
+        )
 
 
 if __name__ == "__main__":

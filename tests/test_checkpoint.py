@@ -88,7 +88,7 @@ def test_weights_of_another_network_are_refused(saved: Path) -> None:
         (WEIGHTS, None, r"weights\.safetensors is missing"),
         (CARD, b"{}", r"model\.json is not a model card"),
         (CARD, b"\xff\xfe", r"model\.json is not a model card"),
-        (CARD, None, r"model\.json is missing.*dvc repro train@small"),
+        (CARD, None, r"model\.json is missing.*dvc repro' to train small"),
     ],
 )
 def test_missing_and_damaged_files_are_named(

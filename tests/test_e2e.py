@@ -106,6 +106,22 @@ def test_adding_and_removing_a_model(project):
     project.run("git", "checkout", "params.yaml")
 
 
+def test_a_student_follows_its_teacher(project):
+    project.change("distill", {"third": {"teacher": "small", "temperature": 4, "weight": 0.5}})
+    student = {"distill@third", "evaluate_student@third", "compare", "gate"}
+    assert project.repro() == {"check", *student}
+    board = pd.read_csv(project.folder / "plots/compare.csv")
+    assert set(board["model"]) == {"small", "other", "third"}
+    project.change("distill.third.weight", 0.6)
+    assert project.repro() == {"check", *student}
+    project.change("recipes.other.lr", 0.01)
+    assert project.repro() == {"check", "train@other", "evaluate@other", "compare", "gate"}
+    project.change("recipes.small.lr", 0.01)
+    assert project.repro() == {"check", "train@small", "evaluate@small", "export@small", *student}
+    project.run("git", "checkout", "params.yaml")
+    project.repro()
+
+
 def test_a_balance_change_retrains_but_opens_no_photo(project):
     project.change("balance.max_count", 12)
     stages = project.repro()

@@ -9,6 +9,7 @@ from handlens.errors import UserError
 
 FILE = Path("params.yaml")
 SHIPPED = params.read_yaml(FILE)
+PUPIL = {"teacher": "mobilenet_v2", "temperature": 4, "weight": 0.5}
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
@@ -57,6 +58,25 @@ def test_shipped_file_is_valid_and_recipes_are_complete():
         ("models", [], "models is [], expected"),
         ("models", ["mobilenet_v3"], "'mobilenet_v3' has no entry in recipes; did you mean mobilenet_v2?"),
         ("models", ["squeezenet", "squeezenet"], "'squeezenet' is listed twice"),
+        ("distill", {"squeezenet": PUPIL}, "distill: 'squeezenet' is in models too"),
+        ("distill", {"resnet": PUPIL}, "distill: 'resnet' has no entry in recipes; did you mean resnet18?"),
+        ("distill.resnet18", {**PUPIL, "teacher": "resnet18"}, "teacher: 'resnet18' is the student itself"),
+        (
+            "distill.resnet18",
+            {**PUPIL, "teacher": "mobilenet"},
+            "is not in models; a teacher is one of models; did",
+        ),
+        (
+            "distill.resnet18",
+            {**PUPIL, "teacher": "resnet18_transfer"},
+            "'resnet18_transfer' is not in models",
+        ),
+        ("distill.resnet18", {**PUPIL, "weight": 0}, "distill.resnet18.weight is 0, expected greater than 0"),
+        (
+            "distill.resnet18",
+            {**PUPIL, "temprature": 2},
+            "temprature is not a parameter; did you mean temperature?",
+        ),
         ("export.models", ["resnet18"], "export.models: 'resnet18' is not in models"),
         ("input_size", 128, "input_size: 128 is larger than scan.store_size 96"),
         ("recipes.Bad-Name", {}, "recipes.Bad-Name is not a usable name"),
@@ -73,6 +93,12 @@ def test_missing_key_is_named_once_even_though_every_recipe_inherits_it():
     text = refused(data)
     assert text.count("train.epochs is missing") == 1
     assert "1 problem" in text
+
+
+def test_students_are_trained_and_can_be_exported():
+    data = changed("distill", {"resnet18": PUPIL, "resnet18_transfer": {**PUPIL, "teacher": "squeezenet"}})
+    data["export"]["models"] = ["resnet18"]
+    assert params.validate(data, "x").trained == [*SHIPPED["models"], "resnet18", "resnet18_transfer"]
 
 
 def test_missing_section_is_named():

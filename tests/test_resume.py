@@ -145,6 +145,11 @@ def inputs_in(folder: Path) -> resume.Inputs:
         ("split.csv", "a", "c"),
         ("code.py", "b", "c"),
         ("params.yaml", "seed: 20", "seed: 21"),
+        (
+            "params.yaml",
+            "distill: {}",
+            "distill: {resnet18: {teacher: squeezenet, temperature: 2, weight: 1}}",
+        ),
         ("params.yaml", "resnet18: {}", "resnet18: {lr: 0.5}"),
         ("params.yaml", "label_smoothing: 0.1", "label_smoothing: 0.2"),
     ],

@@ -9,6 +9,7 @@ import torch
 
 from handlens import assembly, params
 from handlens.contract import Contract, split_hash
+from handlens.distillation import Teacher
 from handlens.distributed import Processes, choose_device
 from handlens.pixels import PixelStore
 from handlens.training import Trainer
@@ -86,7 +87,13 @@ def recipe_of(**changes: Any) -> Any:
 
 
 def trainer_of(
-    folder: Path, processes: Processes = ONE, *, seed: int = 3, compiled: bool = False, **changes: Any
+    folder: Path,
+    processes: Processes = ONE,
+    *,
+    seed: int = 3,
+    compiled: bool = False,
+    teacher: Teacher | None = None,
+    **changes: Any,
 ) -> Trainer:
     """Assemble a training on textures; `changes` go into the recipe."""
     table = split_table()
@@ -98,4 +105,5 @@ def trainer_of(
         seed=seed,
         processes=processes,
         compiled=compiled,
+        teacher=teacher,
     )

@@ -12,6 +12,7 @@ from handlens import optim, zoo
 from handlens.augmentation import Augment, Mix
 from handlens.batches import Crops, Integers, Rows, TrainingBatches, rows_of
 from handlens.contract import Contract
+from handlens.distillation import Teacher
 from handlens.distributed import Processes
 from handlens.errors import UserError
 from handlens.pixels import PixelStore
@@ -29,11 +30,13 @@ def trainer(
     seed: int,
     processes: Processes,
     compiled: bool = False,
+    teacher: Teacher | None = None,
 ) -> Trainer:
     """Assemble the training of `recipe`, at its start.
 
     `table` is the split table; its test rows are not looked at. `compiled` puts the network through
-    torch.compile. Raises `UserError` for what does not fit together.
+    torch.compile; with a `teacher` it also learns from that one's answers. Raises `UserError` for what
+    does not fit together.
     """
     train, val = (rows_of(table, side, contract.classes) for side in ("train", "val"))
     batches = training_batches(recipe, train, store, seed, processes)
@@ -45,7 +48,7 @@ def trainer(
     average = None if recipe.ema is None else optim.MovingAverage(network, recipe.ema)
     return Trainer(
         network=network,
-        with_loss=WithLoss(network, weights, recipe.label_smoothing).to(processes.device),
+        with_loss=WithLoss(network, weights, recipe.label_smoothing, teacher).to(processes.device),
         head=head,
         batches=batches,
         val=val,

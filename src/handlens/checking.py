@@ -10,7 +10,7 @@ from handlens.errors import UserError
 def check(path: Path) -> params.Params:
     """Validate `params.yaml`, and that every listed model's architecture exists and takes `input_size`."""
     checked = params.load(path)
-    for name in checked.models:
+    for name in checked.trained:
         recipe = checked.recipes[name]
         try:
             zoo.check_options(recipe.arch, recipe.options)

@@ -104,7 +104,7 @@ def load_card(folder: Path) -> Card:
         return Card.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{path} is missing. Run 'dvc repro train@{folder.name}' to train it, or 'dvc pull'."
+            f"{path} is missing. Run 'dvc repro' to train {folder.name}, or 'dvc pull'."
         ) from None
     except (ValidationError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a model card of handlens: {error}") from None

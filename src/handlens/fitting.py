@@ -10,10 +10,38 @@ from handlens import checkpoint, metrics, resume
 from handlens.contract import Contract
 from handlens.curves import curve
 from handlens.liveness import Parents, only_trainer
-from handlens.recipe import Recipe
+from handlens.progress import TrainingProgress
+from handlens.recipe import Recipe, Student
 from handlens.training import Epoch, Step, Trainer
 
 Show = Callable[[resume.Start | Step | Epoch], None]
+
+
+def fit(
+    trainer: Trainer,
+    inputs: resume.Inputs,
+    card: Callable[[Trainer], checkpoint.Card],
+    *,
+    unfinished: Path,
+    folder: Path,
+    summary: Path,
+    curve_file: Path,
+) -> None:
+    """Train to the end, shown on standard error; one of the processes writes, see `lead`."""
+    if not trainer.processes.first:
+        follow(trainer, inputs, unfinished)
+        return
+    with TrainingProgress(inputs.model, trainer.epochs) as progress:
+        lead(
+            trainer,
+            inputs,
+            card,
+            unfinished=unfinished,
+            folder=folder,
+            summary=summary,
+            curve_file=curve_file,
+            show=progress.show,
+        )
 
 
 def lead(
@@ -65,15 +93,23 @@ def scores(trainer: Trainer) -> dict[str, metrics.Value]:
     }
 
 
-def describe(trainer: Trainer, model: str, recipe: Recipe, contract: Contract, seed: int) -> checkpoint.Card:
-    """Make the card of the finished training."""
+def describe(
+    trainer: Trainer,
+    *,
+    model: str,
+    recipe: Recipe,
+    contract: Contract,
+    seed: int,
+    student: Student | None = None,
+) -> checkpoint.Card:
+    """Make the card of the finished training; a student's recipe also says whose it is."""
     best = trainer.best_epoch
     return checkpoint.Card(
         model=model,
         arch=recipe.arch,
         options=recipe.options,
         contract=contract,
-        recipe=recipe.model_dump(),
+        recipe=recipe.model_dump() | ({} if student is None else {"distill": student.model_dump()}),
         seed=seed,
         parameters=checkpoint.count_parameters(trainer.network),
         epochs=trainer.at.epoch,

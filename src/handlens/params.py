@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from handlens.contract import Fit
 from handlens.errors import UserError
-from handlens.recipe import BatchAugment, Recipe, Train
+from handlens.recipe import BatchAugment, Recipe, Student, Train
 from handlens.sections import Score, Section, Share
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
@@ -146,11 +146,17 @@ class Params(Section):
     balance: Balance
     split: Split
     train: Train
+    distill: dict[Name, Student]
     evaluate: Evaluate
     compare: Compare
     export: Export
     gate: Gate
     app: App
+
+    @property
+    def trained(self) -> list[str]:
+        """Every model that is trained: those of `models`, then the students of `distill`."""
+        return [*self.models, *self.distill]
 
     def recipe(self, name: str) -> Recipe:
         """Return the recipe `name`; an unknown one is a `UserError`."""
@@ -161,18 +167,21 @@ class Params(Section):
     @model_validator(mode="after")
     def fit_together(self) -> "Params":
         """Refuse combinations that cannot work, before anything runs."""
-        unknown = [name for name in self.models if name not in self.recipes]
-        if unknown:
-            near = did_you_mean(unknown[0], list(self.recipes))
-            raise ValueError(f"models: {unknown[0]!r} has no entry in recipes{near}")
+        for section, names in {"models": self.models, "distill": self.distill}.items():
+            unknown = [name for name in names if name not in self.recipes]
+            if unknown:
+                near = did_you_mean(unknown[0], list(self.recipes))
+                raise ValueError(f"{section}: {unknown[0]!r} has no entry in recipes{near}")
         twice = sorted({name for name in self.models if self.models.count(name) > 1})
         if twice:
             raise ValueError(f"models: {twice[0]!r} is listed twice; list every model once")
-        stray = [name for name in self.export.models if name not in self.models]
+        for name, student in self.distill.items():
+            refuse_bad_teacher(name, student.teacher, self.models)
+        stray = [name for name in self.export.models if name not in self.trained]
         if stray:
             raise ValueError(
-                f"export.models: {stray[0]!r} is not in models {self.models}; "
-                "only trained models can be exported"
+                f"export.models: {stray[0]!r} is not in models {self.models} nor in distill "
+                f"{list(self.distill)}; only trained models can be exported"
             )
         if self.input_size > self.scan.store_size:
             raise ValueError(
@@ -180,6 +189,21 @@ class Params(Section):
                 f"{self.scan.store_size}; photos are never enlarged, raise scan.store_size"
             )
         return self
+
+
+def refuse_bad_teacher(student: str, teacher: str, models: list[str]) -> None:
+    """Raise `ValueError` unless `teacher` learns from labels alone and `student` does not."""
+    if student in models:
+        raise ValueError(
+            f"distill: {student!r} is in models too, where a model learns from the labels alone; "
+            "take it out of models, or give the student a recipe of its own"
+        )
+    if teacher not in models:
+        near = did_you_mean(teacher, models)
+        reason = "the student itself" if teacher == student else "not in models"
+        raise ValueError(
+            f"distill.{student}.teacher: {teacher!r} is {reason}; a teacher is one of models{near}"
+        )
 
 
 def load(path: Path) -> Params:
@@ -280,6 +304,7 @@ SECTIONS: dict[str, type[Section]] = {
     "balance": Balance,
     "split": Split,
     "train": Train,
+    "distill": Student,
     "evaluate": Evaluate,
     "compare": Compare,
     "export": Export,

@@ -15,7 +15,7 @@ def fetch_all(path: Path, notes: Path) -> Iterator[tuple[str, str]]:
     `notes` remembers which file came of which source, so that looking again does not import torch.
     """
     params = checking.check(path)
-    recipes = [params.recipes[name] for name in params.models]
+    recipes = [params.recipes[name] for name in params.trained]
     wanted = [recipe for recipe in recipes if recipe.weights == "imagenet"]
     known = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     for source in sorted({imagenet_source(recipe.arch, recipe.options) for recipe in wanted} - {""}):

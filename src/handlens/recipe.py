@@ -1,4 +1,4 @@
-"""How a model is trained: the sections `train:` and `recipes:` of `params.yaml`.
+"""How a model is trained: the sections `train:`, `recipes:` and `distill:` of `params.yaml`.
 
 What each key means stands beside it in `params.yaml`.
 """
@@ -72,6 +72,14 @@ class Train(Section):
     monitor: Literal["val_accuracy", "val_macro_f1", "val_loss"]
     patience: Annotated[int, Field(ge=1)] | None
     augment: BatchAugment
+
+
+class Student(Section):
+    """From which model a model learns, and how."""
+
+    teacher: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    temperature: Annotated[float, Field(ge=1)]
+    weight: Annotated[float, Field(gt=0, le=1)]
 
 
 class Recipe(Train):

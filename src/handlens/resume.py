@@ -43,7 +43,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a training's result depends on: its recipe and seed in `params.yaml`, its tables, its code."""
+    """What a training's result depends on: its values in `params.yaml`, its tables, its code."""
 
     params_file: Path
     model: str
@@ -52,7 +52,9 @@ class Inputs:
     def key(self) -> str:
         """Hash the inputs as they are on disk now."""
         p = params.load(self.params_file)
-        values = [p.recipe(self.model).model_dump(), p.seed, checkpoint.versions()]
+        student = p.distill.get(self.model)
+        lesson = None if student is None else student.model_dump()
+        values = [p.recipe(self.model).model_dump(), lesson, p.seed, checkpoint.versions()]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
         for path in self.files:
             digest.update(hashlib.sha256(path.read_bytes()).digest())

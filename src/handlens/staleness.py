@@ -95,7 +95,8 @@ class Lock:
 def outdated(files: Iterable[Path], lock_file: Path, params_file: Path) -> dict[Path, str]:
     """Say for each of `files` that does not belong to the present parameters and code why not."""
     try:
-        models = read_yaml(params_file).get("models") or []
+        data = read_yaml(params_file)
+        models = [*(data.get("models") or []), *(data.get("distill") or {})]
         lock = Lock(lock_file, params_file, models)
         reasons = {path: lock.check_file(path) for path in files}
     except UserError as error:

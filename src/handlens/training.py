@@ -4,10 +4,10 @@
 caller shows and records them, and may take a snapshot at any of them to go on later from there
 (`handlens.resume`).
 
-Losses are plain cross-entropies, without label smoothing, class weights or auxiliary heads, so that
-recipes compare. Losses and accuracies are sums over photos, divided once. Those of training are measured
-on the augmented batches, in training mode, while the weights change; those of validation on plain photos
-after the epoch.
+Losses are plain cross-entropies, without label smoothing, class weights, auxiliary heads or a teacher's
+answers, so that recipes compare. Losses and accuracies are sums over photos, divided once. Those of
+training are measured on the augmented batches, in training mode, while the weights change; those of
+validation on plain photos after the epoch.
 """
 
 import math
@@ -28,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 from handlens import optim, zoo
 from handlens.augmentation import Augment, Mix
 from handlens.batches import Part, Rows, TrainingBatches, plain_batches
+from handlens.distillation import Teacher
 from handlens.distributed import Processes
 from handlens.errors import UserError
 from handlens.preprocessing import Preprocess
@@ -79,19 +80,27 @@ class WithLoss(nn.Module):
 
     weight: Tensor | None
 
-    def __init__(self, network: nn.Module, weight: Tensor | None, label_smoothing: float) -> None:
+    def __init__(
+        self, network: nn.Module, weight: Tensor | None, label_smoothing: float, teacher: Teacher | None
+    ) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("weight", weight, persistent=False)
         self.label_smoothing = label_smoothing
+        self.teacher = teacher  # no module: its weights are neither trained nor shared between processes
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Give logits (N, classes) and the loss to minimise, a mean over the photos."""
 
+        answers = None if self.teacher is None else self.teacher.answers(images)
+
         def criterion(logits: Tensor) -> Tensor:
-            return F.cross_entropy(
+            loss = F.cross_entropy(
                 logits.float(), targets, self.weight, reduction="none", label_smoothing=self.label_smoothing
             ).mean()
+            if self.teacher is None or answers is None:
+                return loss
+            return self.teacher.loss(logits, answers, loss)
 
         return zoo.training_loss(self.network, images, criterion)
 
