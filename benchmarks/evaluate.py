@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from handlens import checkpoint, distributed, evaluation, manifest
+from handlens import checkpoint, distributed, evaluation, inspection, labels, manifest
 from handlens.contract import Contract
 from handlens.pixels import PixelStore
 from handlens.preprocessing import Classifier
@@ -61,8 +62,13 @@ def judge(predictions: pd.DataFrame, rows: pd.DataFrame, store: PixelStore, cont
             judgement = evaluation.judge(
                 predictions, contract.classes, f"model {number}", resamples=1000, seed=number
             )
-            worst = evaluation.worst_mistakes(judgement.test, store, rows, 24)
-            evaluation.draw(judgement, worst, contract.classes, Path(folder) / str(number))
+            pictures = Path(folder) / str(number)
+            evaluation.draw(judgement, contract.classes, pictures)
+            suspects = labels.suspects(predictions, contract.classes)
+            inspection.draw_suspects(suspects, rows, store, "model", 24, pictures)
+            looked_at = inspection.choose(judgement.test, rows, contract.classes, 24)
+            cold = np.zeros((len(looked_at), 0, 0), np.uint8)
+            inspection.draw(looked_at, cold, store, judgement.test, "model", pictures)
 
 
 def main(

@@ -1,10 +1,20 @@
-"""evaluate: a trained model, split, contract, pixels -> predictions, scores, plot tables, pictures."""
+"""evaluate: a trained model, split, contract, pixels -> predictions, suspected labels, scores, pictures."""
 
 from pathlib import Path
 
 import typer
 
-from handlens import checkpoint, evaluation, figures, manifest, metrics, params, robustness
+from handlens import (
+    checkpoint,
+    evaluation,
+    figures,
+    inspection,
+    labels,
+    manifest,
+    metrics,
+    params,
+    robustness,
+)
 from handlens.contract import Contract
 from handlens.errors import guarded
 from handlens.pixels import PixelStore
@@ -18,6 +28,8 @@ def main(
     contract_file: Path,
     pixels: Path,
     predictions_file: Path,
+    suspects_file: Path,
+    inspected: Path,
     summary: Path,
     tables: Path,
     pictures: Path,
@@ -46,8 +58,14 @@ def main(
     figures.robustness(
         spoiled, pictures / "robustness.png", title=f"{model.name}: accuracy on spoiled photos"
     )
-    worst = evaluation.worst_mistakes(judgement.test, store, rows, p.evaluate.worst)
-    evaluation.draw(judgement, worst, contract.classes, pictures)
+    evaluation.draw(judgement, contract.classes, pictures)
+    suspects = labels.suspects(predictions, contract.classes)
+    manifest.write(suspects, suspects_file)
+    inspection.draw_suspects(suspects, rows, store, model.name, p.evaluate.worst, pictures)
+    looked_at = inspection.choose(judgement.test, rows, contract.classes, p.evaluate.worst)
+    heats = inspection.heat(classifier, store, looked_at, contract.classes)
+    inspection.save(inspected, looked_at, heats)
+    inspection.draw(looked_at, heats, store, judgement.test, model.name, pictures)
 
 
 if __name__ == "__main__":

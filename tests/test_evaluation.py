@@ -310,22 +310,6 @@ def test_a_class_without_test_photos_is_refused():
         evaluation.judge(table, ("a", "b"), "m", resamples=100, seed=0)
 
 
-def test_worst_mistakes_are_the_surest_ones(photos, classifier):
-    rows, store = photos
-    predictions = evaluation.predict(classifier, store, rows, textures.CLASSES)
-    judged = evaluation.judge(predictions, textures.CLASSES, "m", resamples=100, seed=0)
-    worst = evaluation.worst_mistakes(judged.test, store, rows, 5)
-    assert 0 < len(worst) <= 5
-    margins = [m.prediction_probability - m.truth_probability for m in worst]
-    assert margins == sorted(margins, reverse=True)
-    wrong = judged.test.rows[judged.test.truth != judged.test.predicted]
-    for mistake in worst:
-        row = wrong[wrong["path"].str.endswith("/" + mistake.name)].iloc[0]
-        assert (row["truth"], row["prediction"]) == (mistake.truth, mistake.prediction)
-        slot = int(rows.set_index("photo_id")["slot"].groupby("photo_id").first()[row["photo_id"]])
-        assert (mistake.square == store.shards[0][slot]).all()
-
-
 def test_cost_counts_the_network(photos, classifier, tmp_path):
     (tmp_path / "w").write_bytes(b"x" * 12345)
     threads = torch.get_num_threads()
@@ -356,7 +340,8 @@ def test_the_stage_writes_everything_and_always_the_same(photos, classifier, tmp
         out = tmp_path / run
         stage("evaluate").main(
             ROOT / "params.yaml", tmp_path / "m", tmp_path / "split.csv", tmp_path / "contract.json",
-            store.folder, out / "m.csv", out / "m.json", out / "tables", out / "pictures",
+            store.folder, out / "m.csv", out / "errors.csv", out / "inspected", out / "m.json",
+            out / "tables", out / "pictures",
         )  # fmt: skip
         scores = json.loads((out / "m.json").read_text())
         assert scores.pop("latency_ms") > 0
@@ -367,12 +352,14 @@ def test_the_stage_writes_everything_and_always_the_same(photos, classifier, tmp
     assert written[0] == written[1]
     assert scores["best_epoch"] == 2
     assert set(files) == {
-        "m.csv",
+        "m.csv", "errors.csv", "inspected/photos.csv", "inspected/heat.npy",
         *(f"tables/{name}.csv" for name in (
             "classes", "confusion", "outcomes", "pairs", "precision_recall", "reliability", "robustness",
             "roc", "scores",
         )),
-        *(f"pictures/{name}.png" for name in ("confusion", "mistakes", "reliability", "robustness")),
+        *(f"pictures/{name}.png" for name in (
+            "confusion", "label_errors", "least_certain", "mistakes", "reliability", "robustness",
+        )),
     }  # fmt: skip
     table = pd.read_csv(tmp_path / "a" / "m.csv", encoding="utf-8-sig")
     assert len(table) == 60

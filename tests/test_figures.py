@@ -86,9 +86,22 @@ def bins():
     return pd.DataFrame({**values, "accuracy": [0.2, 0.5, 0.9] * 2, "photos": [1, 20, 300] * 2})
 
 
-def wrong(count):
+HEAT = np.linspace(0, 255, 12).reshape(3, 4).astype(np.uint8)
+
+
+def guesses(count, heat=None):
     return [
-        figures.Mistake(SQUARES[i % 12], NAMES[55][i], NAMES[55][-i], 0.1, 0.9, f"IMG {i}.jpg")
+        figures.Guess(
+            SQUARES[i % 12], NAMES[55][i], 0.9, NAMES[55][-i], 0.1, i % 3 == 0, f"IMG {i}.jpg", heat
+        )
+        for i in range(count)
+    ]
+
+
+def suspects(count):
+    names = NAMES[55]
+    return [
+        figures.Suspect(SQUARES[i % 12], names[i], 0.02, names[-i], 0.95, f"照片 {i}.jpg")
         for i in range(count)
     ]
 
@@ -118,8 +131,10 @@ DRAW = {
     "trade-off 1": lambda path: figures.trade_off(board(1), path),
     "trade-off 20": lambda path: figures.trade_off(board(20), path),
     "reliability": lambda path: figures.reliability(bins(), path, title="m"),
-    "no mistakes": lambda path: figures.mistakes([], path, title="m: no mistakes"),
-    "mistakes": lambda path: figures.mistakes(wrong(11), path, title="m"),
+    "no guesses": lambda path: figures.guesses([], path, title="m: no mistakes"),
+    "guesses": lambda path: figures.guesses(guesses(11), path, title="m"),
+    "guesses with heat": lambda path: figures.guesses(guesses(11, HEAT), path, title="m"),
+    "suspects": lambda path: figures.suspects(suspects(11), path, title="m"),
     "no duplicates": lambda path: figures.duplicate_groups([], path),
     "duplicates": lambda path: figures.duplicate_groups(GROUPS, path),
 }
@@ -167,6 +182,15 @@ def test_photos_stand_on_the_sheet_pixel_for_pixel(tmp_path):
     left = sheets.MARGIN + sheets.TILE + sheets.GAP
     inside = sheet[sheets.HEADER : sheets.HEADER + sheets.TILE, left : left + sheets.TILE]
     assert (inside == square).all()
+
+
+def test_heat_glows_where_it_is_hot_and_leaves_the_photo_where_it_is_cold():
+    photo = textures.squares(np.array([1]), 40)[0]
+    heat = np.zeros((4, 4), np.uint8)
+    heat[0, 0] = 255
+    shown = sheets.heated(photo, heat)
+    assert (shown[20:, 20:] == photo[20:, 20:]).all()
+    assert np.abs(shown[:8, :8].astype(int) - photo[:8, :8]).mean() > 40
 
 
 @pytest.mark.parametrize("text", [*NAMES[55], "", "a", "可回收物" * 20, "IMG_20240101_123456_0001.jpg" * 3])

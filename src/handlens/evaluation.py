@@ -90,7 +90,7 @@ def probability_columns(classes: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Side:
-    """The predictions of one side as arrays: class indices (N,), groups (N,), probabilities (N, C)."""
+    """Predictions as arrays: class indices (N,), groups (N,), probabilities (N, C)."""
 
     rows: pd.DataFrame
     truth: Ints
@@ -101,7 +101,12 @@ class Side:
 
 def side(predictions: pd.DataFrame, name: str, classes: Sequence[str]) -> Side:
     """Take the rows of one side (`val` or `test`) out of a table that `predict` made."""
-    rows = predictions[predictions["split"] == name].reset_index(drop=True)
+    return as_arrays(predictions[predictions["split"] == name], classes)
+
+
+def as_arrays(predictions: pd.DataFrame, classes: Sequence[str]) -> Side:
+    """Turn rows of a table that `predict` made into arrays."""
+    rows = predictions.reset_index(drop=True)
     index = {c: i for i, c in enumerate(classes)}
     truth, predicted = (
         np.array([index[c] for c in rows[column]], np.int64) for column in ("truth", "prediction")
@@ -214,43 +219,10 @@ def confusion_table(matrix: Ints, classes: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def worst_mistakes(test: Side, store: PixelStore, rows: pd.DataFrame, most: int) -> list[figures.Mistake]:
-    """Take at most `most` wrongly classified photos out of the store, the most confident first.
-
-    `rows` is the split table, which knows each photo's slot.
-    """
-    n = np.arange(len(test.truth))
-    given = test.probabilities[n, test.predicted]
-    deserved = test.probabilities[n, test.truth]
-    wrong = np.flatnonzero(test.predicted != test.truth)
-    ids = test.rows["photo_id"].to_numpy()
-    chosen = wrong[np.lexsort((ids[wrong], (deserved - given)[wrong]))][:most]
-    slots = rows.drop_duplicates("photo_id").set_index("photo_id")["slot"]
-    squares = store.take(slots.loc[ids[chosen]].to_numpy(np.int64))
-    return [
-        figures.Mistake(
-            square,
-            truth=test.rows["truth"].iloc[i],
-            prediction=test.rows["prediction"].iloc[i],
-            truth_probability=float(deserved[i]),
-            prediction_probability=float(given[i]),
-            name=test.rows["path"].iloc[i].rpartition("/")[2],
-        )
-        for i, square in zip(chosen, squares, strict=True)
-    ]
-
-
-def draw(
-    judgement: Judgement, worst: Sequence[figures.Mistake], classes: Sequence[str], folder: Path
-) -> None:
-    """Draw the confusion matrix, the worst mistakes and the reliability diagram into `folder`."""
+def draw(judgement: Judgement, classes: Sequence[str], folder: Path) -> None:
+    """Draw the confusion matrix and the reliability diagram into `folder`."""
     photos = f"{judgement.model}: {len(judgement.test.truth):,} test photos"
-    wrong = int((judgement.test.truth != judgement.test.predicted).sum())
-    shown = f"the {len(worst):,} worst of {wrong:,} mistakes" if wrong else "no mistakes"
     figures.confusion(judgement.matrix, classes, folder / "confusion.png", title=photos)
-    figures.mistakes(
-        worst, folder / "mistakes.png", title=f"{photos}, {shown} (✗ said, ✓ true, with probabilities)"
-    )
     figures.reliability(judgement.tables["reliability"], folder / "reliability.png", title=photos)
 
 

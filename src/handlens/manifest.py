@@ -11,6 +11,7 @@ byte order mark, so that a spreadsheet shows Chinese class names:
 | stats | as balance | the columns of balance, pixels, sum_{r,g,b}, squares_{r,g,b} |
 | split | as balance | photo_id, path, label, slot, op, copy, group, split |
 | predictions | a val or test photo | photo_id, path, split, group, truth, prediction, one per class |
+| label_errors | a val or test photo whose label is suspect | the columns of `labels.COLUMNS` |
 
 `op` is how the stored pixels are turned (`none`, `hflip`, `vflip`), `copy` counts repetitions made by
 over-sampling (0 is the original), `split` is `train`, `val` or `test`.
@@ -101,7 +102,7 @@ def read(path: Path) -> pd.DataFrame:
             name: pa.string()
             for name in (
                 *("photo_id", "path", "label", "status", "detail", "op", "split"),
-                *("truth", "prediction"),
+                *("truth", "prediction", "rival"),
             )
         },
         strings_can_be_null=False,

@@ -22,7 +22,7 @@ from handlens.export.packing import fp16, int8_weights
 from handlens.export.parity import Limits, Parity, Probabilities
 from handlens.export.quantization import int8
 from handlens.export.reference import Reference, eager, in_turn, one_thread, photos_of, predict, reference
-from handlens.figures import Mistake
+from handlens.figures import Guess
 from handlens.pixels import Pixels, PixelStore
 from handlens.preprocessing import Classifier
 
@@ -47,7 +47,7 @@ class File:
     content: bytes
     probabilities: Probabilities  # of all test photos
     parity: Parity
-    different: tuple[Mistake, ...]  # photos where the trained model says something else
+    different: tuple[Guess, ...]  # photos where the trained model says something else
     misses: tuple[str, ...]
 
 

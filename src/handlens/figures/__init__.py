@@ -5,19 +5,23 @@ Nothing here imports torch, scikit-learn or scipy: table stages draw within thei
 
 from handlens.figures.dataset import class_counts, quality, sizes
 from handlens.figures.scores import confusion, curves, leaderboard, reliability, robustness, trade_off
-from handlens.figures.sheets import Mistake, duplicate_groups, mistakes
+from handlens.figures.sheets import Guess, Suspect, duplicate_groups, guesses, suspects
+from handlens.figures.style import glow
 
 __all__ = [
-    "Mistake",
+    "Guess",
+    "Suspect",
     "class_counts",
     "confusion",
     "curves",
     "duplicate_groups",
+    "glow",
+    "guesses",
     "leaderboard",
-    "mistakes",
     "quality",
     "reliability",
     "robustness",
     "sizes",
+    "suspects",
     "trade_off",
 ]

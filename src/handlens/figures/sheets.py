@@ -85,25 +85,72 @@ def split_label(label: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A wrongly classified photo: its square, both class names with their probabilities, its path."""
+class Guess:
+    """A photo and what a model says of it: the predicted class against a rival, with their probabilities.
+
+    `heat` (h, w) uint8 shows where on the square the evidence lies.
+    """
 
     square: Square
-    truth: str
     prediction: str
-    truth_probability: float
+    prediction_probability: float
+    rival: str
+    rival_probability: float
+    right: bool
+    name: str
+    heat: NDArray[np.uint8] | None = None
+
+
+def guesses(found: Sequence[Guess], path: Path, *, title: str, columns: int = 8) -> None:
+    """Draw photos with their prediction, ✗ wrong or ✓ right, and its rival, which ✓ marks if it is true.
+
+    A photo with heat stands beside itself under its heat.
+    """
+    tiles, place = [], 0
+    for guess in found:
+        column, row = place % columns, place // columns
+        said = f"{guess.prediction_probability:.0%} {guess.prediction}"
+        rival = f"{guess.rival_probability:.0%} {guess.rival}"
+        caption = [
+            (f"✓ {said}", style.BLUE) if guess.right else (f"✗ {said}", style.VERMILION),
+            (f"then {rival}", style.MUTED) if guess.right else (f"✓ {rival}", style.BLUE),
+            (guess.name, style.MUTED),
+        ]
+        tiles.append(Tile(guess.square, caption, column, row))
+        if guess.heat is not None:
+            tiles.append(Tile(heated(enlarged(guess.square), guess.heat), (), column + 1, row))
+        place += 1 if guess.heat is None else 2
+    contact_sheet(tiles, path, title=title, columns=columns)
+
+
+def heated(square: Square, heat: NDArray[np.uint8]) -> Square:
+    """Lay heat (h, w) over a square (S, S, 3): the hotter, the more of the glow and the less of the photo."""
+    size = square.shape[:2]
+    glow = Image.fromarray(style.glow(heat)).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    photo = Image.fromarray(np.ascontiguousarray(square)).convert("RGBA")
+    return np.asarray(Image.alpha_composite(photo, glow).convert("RGB"))
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A photo whose label is suspect: label and prediction with their probabilities, its file's name."""
+
+    square: Square
+    label: str
+    label_probability: float
+    prediction: str
     prediction_probability: float
     name: str
 
 
-def mistakes(found: Sequence[Mistake], path: Path, *, title: str, columns: int = 8) -> None:
-    """Draw wrongly classified photos: ✗ what was said, ✓ what is true, with the probabilities."""
+def suspects(found: Sequence[Suspect], path: Path, *, title: str, columns: int = 8) -> None:
+    """Draw photos whose label is suspect: the class that it lies in, then the one that it looks like."""
     tiles = []
-    for number, m in enumerate(found):
+    for number, suspect in enumerate(found):
         caption = [
-            (f"✗ {m.prediction_probability:.0%} {m.prediction}", style.VERMILION),
-            (f"✓ {m.truth_probability:.0%} {m.truth}", style.BLUE),
-            (m.name, style.MUTED),
+            (f"in {suspect.label_probability:.0%} {suspect.label}", style.VERMILION),
+            (f"like {suspect.prediction_probability:.0%} {suspect.prediction}", style.BLUE),
+            (suspect.name, style.MUTED),
         ]
-        tiles.append(Tile(m.square, caption, number % columns, number // columns))
+        tiles.append(Tile(suspect.square, caption, number % columns, number // columns))
     contact_sheet(tiles, path, title=title, columns=columns)

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 DPI = 120  # pixels per inch of every PNG
 FONT_FILE = "fonts/NotoSansCJKsc-Regular.otf"  # inside the package mplfonts; Latin letters look good too
@@ -101,6 +102,13 @@ def colours(count: int) -> list[Any]:
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     return [matplotlib.colormaps["turbo"](place) for place in np.linspace(0.05, 0.95, count)]
+
+
+def glow(heat: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colour heat (h, w) to lie over a photo: (h, w, 4) RGBA, clear where cold, at most 60 % opaque."""
+    coloured = matplotlib.colormaps["plasma"](heat / 255, bytes=True)
+    coloured[..., 3] = (0.6 * 255 * (heat / 255) ** 1.5).round()
+    return np.asarray(coloured, np.uint8)
 
 
 def bare(axes: Axes, *, grid: str = "x") -> None:
