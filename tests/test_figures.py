@@ -11,7 +11,7 @@ from dvc_render.html import PAGE_HTML
 from dvc_render.vega import VegaRenderer
 from PIL import Image
 
-from handlens import figures
+from handlens import figures, shipping
 from handlens.figures import sheets, style
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +86,13 @@ def bins():
     return pd.DataFrame({**values, "accuracy": [0.2, 0.5, 0.9] * 2, "photos": [1, 20, 300] * 2})
 
 
+def exported(models):
+    of_a_file = {"passed": False, "accuracy": 0.8, "accuracy_low": 0.76, "accuracy_high": 0.83}
+    of_a_file |= {"agreement": 0.998, "megabytes": 8.9, "ms": 2.1, "latency_ratio": 0.3}
+    files = {f"{kind}_{name}": v for kind in ("fp32", "int8") for name, v in of_a_file.items()}
+    return shipping.table({f"model_{m}": {**files, "int8_megabytes": m + 1.0} for m in range(models)})
+
+
 def wrong(count):
     return [
         figures.Mistake(SQUARES[i % 12], NAMES[55][i], NAMES[55][-i], 0.1, 0.9, f"IMG {i}.jpg")
@@ -117,6 +124,9 @@ DRAW = {
     "leaderboard 20": lambda path: figures.leaderboard(board(20), path),
     "trade-off 1": lambda path: figures.trade_off(board(1), path),
     "trade-off 20": lambda path: figures.trade_off(board(20), path),
+    "files 1": lambda path: figures.files(exported(1), path),
+    "files 9": lambda path: figures.files(exported(9), path),
+    "no files": lambda path: figures.files(shipping.table({}), path),
     "reliability": lambda path: figures.reliability(bins(), path, title="m"),
     "no mistakes": lambda path: figures.mistakes([], path, title="m: no mistakes"),
     "mistakes": lambda path: figures.mistakes(wrong(11), path, title="m"),

@@ -4,7 +4,7 @@ Nothing here imports torch, scikit-learn or scipy: table stages draw within thei
 """
 
 from handlens.figures.dataset import class_counts, quality, sizes
-from handlens.figures.scores import confusion, curves, leaderboard, reliability, robustness, trade_off
+from handlens.figures.scores import confusion, curves, files, leaderboard, reliability, robustness, trade_off
 from handlens.figures.sheets import Mistake, duplicate_groups, mistakes
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "confusion",
     "curves",
     "duplicate_groups",
+    "files",
     "leaderboard",
     "mistakes",
     "quality",
