@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 TABLES = {"filter", "augment", "balance", "stats", "split"}
 MODELS = {f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("small", "other")}
-EVERYTHING = {"check", "scan", *TABLES, *MODELS, "compare", "export@small", "gate"}
+EVERYTHING = {"check", "scan", *TABLES, *MODELS, "compare", "export@small", "files", "gate"}
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[str, int, int]]:
@@ -89,7 +89,15 @@ def test_a_filter_change_runs_what_depends_on_it_and_going_back_is_cached(projec
 
 def test_a_recipe_change_runs_that_model_only(project):
     project.change("recipes.small.lr", 0.01)
-    assert project.repro() == {"check", "train@small", "evaluate@small", "compare", "export@small", "gate"}
+    assert project.repro() == {
+        "check",
+        "train@small",
+        "evaluate@small",
+        "compare",
+        "export@small",
+        "files",
+        "gate",
+    }
     project.run("git", "checkout", "params.yaml")
     assert project.repro() == set()
 
@@ -117,7 +125,7 @@ def test_a_student_follows_its_teacher(project):
     project.change("recipes.other.lr", 0.01)
     assert project.repro() == {"check", "train@other", "evaluate@other", "compare", "gate"}
     project.change("recipes.small.lr", 0.01)
-    assert project.repro() == {"check", "train@small", "evaluate@small", "export@small", *student}
+    assert project.repro() == {"check", "train@small", "evaluate@small", "export@small", "files", *student}
     project.run("git", "checkout", "params.yaml")
     project.repro()
 

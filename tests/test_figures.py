@@ -11,7 +11,7 @@ from dvc_render.html import PAGE_HTML
 from dvc_render.vega import VegaRenderer
 from PIL import Image
 
-from handlens import figures
+from handlens import figures, shipping
 from handlens.figures import sheets, style
 
 ROOT = Path(__file__).parent.parent
@@ -89,6 +89,13 @@ def bins():
 HEAT = np.linspace(0, 255, 12).reshape(3, 4).astype(np.uint8)
 
 
+def exported(models):
+    of_a_file = {"passed": False, "accuracy": 0.8, "accuracy_low": 0.76, "accuracy_high": 0.83}
+    of_a_file |= {"agreement": 0.998, "megabytes": 8.9, "ms": 2.1, "latency_ratio": 0.3}
+    files = {f"{kind}_{name}": v for kind in ("fp32", "int8") for name, v in of_a_file.items()}
+    return shipping.table({f"model_{m}": {**files, "int8_megabytes": m + 1.0} for m in range(models)})
+
+
 def guesses(count, heat=None):
     return [
         figures.Guess(
@@ -130,6 +137,9 @@ DRAW = {
     "leaderboard 20": lambda path: figures.leaderboard(board(20), path),
     "trade-off 1": lambda path: figures.trade_off(board(1), path),
     "trade-off 20": lambda path: figures.trade_off(board(20), path),
+    "files 1": lambda path: figures.files(exported(1), path),
+    "files 9": lambda path: figures.files(exported(9), path),
+    "no files": lambda path: figures.files(shipping.table({}), path),
     "reliability": lambda path: figures.reliability(bins(), path, title="m"),
     "no guesses": lambda path: figures.guesses([], path, title="m: no mistakes"),
     "guesses": lambda path: figures.guesses(guesses(11), path, title="m"),

@@ -4,7 +4,7 @@ Nothing here imports torch, scikit-learn or scipy: table stages draw within thei
 """
 
 from handlens.figures.dataset import class_counts, quality, sizes
-from handlens.figures.scores import confusion, curves, leaderboard, reliability, robustness, trade_off
+from handlens.figures.scores import confusion, curves, files, leaderboard, reliability, robustness, trade_off
 from handlens.figures.sheets import Guess, Suspect, duplicate_groups, guesses, suspects
 from handlens.figures.style import glow
 
@@ -15,6 +15,7 @@ __all__ = [
     "confusion",
     "curves",
     "duplicate_groups",
+    "files",
     "glow",
     "guesses",
     "leaderboard",

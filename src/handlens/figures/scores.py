@@ -1,6 +1,6 @@
 """Pictures of models: confusion, learning curves, leaderboard, calibration, what accuracy costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from handlens.figures import style
 
 NAME_EMS = 14.0  # longer class names lose their middle
 NAMES_UP_TO = 8  # models; beyond, only those on the front are named in a scatter
+MARKERS = "os^DvP*X"  # of kinds of file
 NUMBERS_UP_TO = 120  # classes; beyond, cells are too small for counts
 
 
@@ -184,6 +185,46 @@ def draw_trade_off(axes: Axes, table: pd.DataFrame, cost: str) -> None:
         )  # fmt: skip
     axes.set_xlim(0, table[cost].max() * 1.25)
     axes.margins(y=0.12)
+
+
+def files(table: pd.DataFrame, path: Path) -> None:
+    """Draw accuracy against size and latency of every exported file; agreement stands beside the size.
+
+    `table` is `shipping.table`'s. A colour per model, a marker per kind; hollow: it misses its limits. Files
+    of one model share a dashed line.
+    """
+    models, kinds = list(dict.fromkeys(table["model"])), list(dict.fromkeys(table["kind"]))
+    colour = dict(zip(models, style.colours(len(models)), strict=True))
+    marker = {kind: MARKERS[place % len(MARKERS)] for place, kind in enumerate(kinds)}
+    with style.drawing(path, 12, 4.6) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        units = {"megabytes": "file (MB)", "ms": "one photo on one thread (ms)"}
+        for axes, (cost, unit) in zip(panels, units.items(), strict=True):
+            for model, part in table.groupby("model", sort=False):
+                draw_files(axes, part.sort_values(cost), cost, colour[model], marker)
+            axes.margins(x=0.12, y=0.12)
+            axes.set_xlim(left=0)
+            axes.set_xlabel(unit)
+        panels[0].set_ylabel("accuracy on the test photos, 95 % interval")
+        panels[0].set_title("Exported files, and on how many photos they agree with the trained model")
+        handles = [Line2D([], [], color=colour[model], label=model) for model in models]
+        handles += [Line2D([], [], color=style.INK, marker=marker[kind], ls="", label=kind) for kind in kinds]
+        figure.legend(handles=handles, loc="outside right upper")
+
+
+def draw_files(axes: Axes, part: pd.DataFrame, cost: str, colour: Any, marker: Mapping[str, str]) -> None:
+    """Draw one model's files in one panel of `files`."""
+    below, above = part["accuracy"] - part["accuracy_low"], part["accuracy_high"] - part["accuracy"]
+    axes.errorbar(part[cost], part["accuracy"], (below, above), fmt="none", ecolor=colour, lw=0.8, alpha=0.35)
+    axes.plot(part[cost], part["accuracy"], color=colour, lw=0.8, ls=(0, (4, 3)), alpha=0.6)
+    for _, row in part.iterrows():
+        face = colour if row["passed"] else "white"
+        axes.plot(row[cost], row["accuracy"], marker[row["kind"]], ms=6, mec=colour, mfc=face)
+        if cost == "megabytes":
+            axes.annotate(
+                f"{row['agreement']:.1%}", (row[cost], row["accuracy"]), (5, 4), textcoords="offset points",
+                fontsize=7, color=colour,
+            )  # fmt: skip
 
 
 def robustness(table: pd.DataFrame, path: Path, *, title: str) -> None:
