@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from project import CLASSES, Project, make_project, solar_photos
+from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.e2e
 
@@ -138,3 +140,47 @@ def test_a_balance_change_retrains_but_opens_no_photo(project):
     assert not stages & {"filter", "augment"}
     project.run("git", "checkout", "params.yaml")
     assert project.repro() == set()
+
+
+def gate_step(base: str) -> str:
+    """Take the command of the step Gate out of the workflow, for a pull request onto `base`."""
+    workflow = Path(__file__).parent.parent / ".github" / "workflows" / "handlens.yml"
+    steps = YAML(typ="safe").load(workflow)["jobs"]["pipeline"]["steps"]
+    (command,) = (step["run"] for step in steps if step.get("name") == "Gate")
+    return str(command).replace("${{ github.base_ref }}", base)
+
+
+def test_a_pull_request_that_lowers_one_class_below_its_floor_fails_in_ci(project, tmp_path):
+    """Real metrics of two real trainings, a real remote, and the very command of the workflow."""
+    shutil.copytree(project.folder, tmp_path / "clone", symlinks=True)
+    clone = Project(tmp_path / "clone")
+    clone.change("models", ["small"])
+    clone.repro()
+    recalls = pd.read_csv(clone.folder / "plots/evaluate/small/classes.csv").set_index("class")["recall"]
+    clone.change("gate", {**clone.params()["gate"], "max_drop": {}, "class_recall_of": recalls.to_dict()})
+    clone.repro()
+    commit(clone, "Declare the floors that the model holds")
+    clone.run("git", "clone", "-q", "--bare", ".", str(tmp_path / "origin.git"))
+    clone.run("git", "remote", "add", "origin", str(tmp_path / "origin.git"))
+    clone.run("git", "fetch", "-q", "origin")
+    held = clone.run("bash", "-c", gate_step("main"), check=False)
+    assert (held.returncode, held.stdout.splitlines()[-1]) == (0, "pass: small"), held.stdout
+
+    clone.run("git", "switch", "-qc", "worse")
+    clone.change("recipes.small.lr", 1e-9)  # it stays at its first weights, which know no class
+    clone.repro()
+    commit(clone, "Lower the learning rate")
+    after = pd.read_csv(clone.folder / "plots/evaluate/small/classes.csv").set_index("class")["recall"]
+    lost = [name for name in after.index if after[name] < recalls[name]]
+    assert lost
+    failed = clone.run("bash", "-c", gate_step("main"), check=False)
+    assert failed.returncode == 1, failed.stdout
+    for name in lost:
+        assert f"- recall of {name} is {after[name]:.4g}, must be >= {recalls[name]:.4g}" in failed.stdout
+    assert failed.stdout.splitlines()[-1] == "fail: small"
+
+
+def commit(project: Project, message: str) -> None:
+    """Commit everything that Git does not ignore."""
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", message)

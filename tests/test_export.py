@@ -136,7 +136,7 @@ def test_photos_that_differ_are_drawn(tmp_path):
     file = judge(changed(shuffle_outputs), tmp_path)
     assert len(file.different) == round(60 * (1 - file.parity.agreement))
     one = file.different[0]
-    assert one.truth != one.prediction
+    assert one.rival != one.prediction
     disagreement.draw(file.different, "fp32", 60, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 500

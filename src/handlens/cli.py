@@ -50,7 +50,7 @@ def sample(
     if if_empty and to.exists() and any(to.iterdir()):
         return
     typer.echo(f"Fetching the sample {name!r} …", err=True)
-    report(samples.sample(name, to), to)
+    say_counts(samples.sample(name, to), to)
 
 
 @app.command(name="import")
@@ -62,7 +62,7 @@ def import_(
     """Bring your photos into data/raw; nothing is ever overwritten."""
     from handlens import importing
 
-    report(importing.import_photos(source, to, link=link), to)
+    say_counts(importing.import_photos(source, to, link=link), to)
 
 
 @app.command()
@@ -133,20 +133,12 @@ def gate(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
 ) -> None:
     """Judge the winner by the rules of gate: in params.yaml. Exit code 0: pass, 1: fail, 2: cannot judge."""
-    from handlens import boards, evidence, gating, params, revisions, staleness
+    from handlens import boards, gating, verdicts
 
-    sources = evidence.Sources.of(metrics, plots)
     try:
-        p = params.load(params_file).gate
-        found = evidence.collect(sources)
-        found = found.without(staleness.outdated(found.files(), lock, params_file))
-        rules = gating.judge(found, **p.model_dump(exclude={"max_drop"}))
-        if against is not None:
-            before = evidence.collect(sources, read=revisions.reader(against))
-            rules += gating.judge_drops(found, before, p.max_drop, against)
+        rules, winner = verdicts.judge(params_file, metrics, plots, lock, against)
     except UserError as error:
         fail(str(error), code=gating.EXIT_CODES["cannot judge"])
-    winner = found.winner
     if markdown:
         typer.echo(boards.verdict_markdown(rules, winner), nl=False)
     elif as_json:
@@ -158,6 +150,17 @@ def gate(
                 typer.echo(f"- {gating.sentence(rule)}")
         typer.echo(f"{gating.verdict_of(rules)}: {winner}")
     raise typer.Exit(gating.EXIT_CODES[gating.verdict_of(rules)])
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="the file to write")] = Path("report.html"),
+) -> None:
+    """Write the whole run as one HTML page that needs no network."""
+    from handlens import report
+
+    report.write(out)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB. Open it in any browser.")
 
 
 def show(table: "Table") -> None:
@@ -253,7 +256,7 @@ def app_check(folder: Annotated[Path, typer.Argument(help="what the stage app ma
         typer.echo(line)
 
 
-def report(counts: dict[str, int], folder: Path) -> None:
+def say_counts(counts: dict[str, int], folder: Path) -> None:
     """Say what came per class, and what to do next."""
     width = max(len(name) for name in counts)
     for name, count in counts.items():

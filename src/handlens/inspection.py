@@ -116,7 +116,7 @@ def draw(
         MISTAKE: f"the worst of {wrong:,} mistakes" if wrong else "no mistakes",
         UNCERTAIN: "the least certain",
     }
-    heat_words = "on the right where Grad-CAM finds what spoke for ✗ or ✓"
+    heat_words = "beside each, Grad-CAM's evidence for the prediction"
     if not heats[0].size:
         heat_words = "no heat: the network has no map of places"
     for why, name in ((MISTAKE, "mistakes"), (UNCERTAIN, "least_certain")):
