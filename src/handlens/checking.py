@@ -5,10 +5,12 @@ from pathlib import Path
 
 from handlens import params, zoo
 from handlens.errors import UserError
+from handlens.export import formats
 
 
 def check(path: Path) -> params.Params:
-    """Validate `params.yaml`, and that every listed model's architecture exists and takes `input_size`."""
+    """Validate `params.yaml`, that every listed model's architecture exists and takes `input_size`,
+    and that the extras that its exports need are installed."""
     checked = params.load(path)
     for name in checked.trained:
         recipe = checked.recipes[name]
@@ -17,6 +19,8 @@ def check(path: Path) -> params.Params:
             zoo.require_size(recipe.arch, checked.input_size)
         except UserError as error:
             raise UserError(f"{path}: recipes.{name}: {error}") from None
+    for kind in checked.export.files if checked.export.models else ():
+        formats.require(formats.format_of(kind), f"{path}: export.files.{kind}")
     return checked
 
 

@@ -173,13 +173,13 @@ def show(table: "Table") -> None:
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="an exported .onnx file, or a folder models/<name>")],
+    model: Annotated[Path, typer.Argument(help="an exported file, or a folder models/<name>")],
     photo: Annotated[list[Path], typer.Argument(help="photos, or folders of them")],
     top: Annotated[int, typer.Option(min=1, help="classes to show per photo")] = 3,
     csv: Annotated[Path | None, typer.Option(help="also write a table with every probability")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="a list of objects, for programs")] = False,
 ) -> None:
-    """Name the class of photos of any format, size and orientation. Needs only the .onnx file."""
+    """Name the class of photos of any format, size and orientation. Needs only the file."""
     from handlens import manifest, prediction
 
     loaded = prediction.load(model)
@@ -201,7 +201,7 @@ def predict(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="an exported .onnx file")],
+    file: Annotated[Path, typer.Argument(help="an exported file")],
     folder: Annotated[Path | None, typer.Argument(help="labelled photos: a folder per class")] = None,
     against: Annotated[Path | None, typer.Option(help="a file or models/<name> to agree with")] = None,
     min_agreement: Annotated[float, typer.Option(min=0, max=1, help="share of photos")] = 1.0,
@@ -222,7 +222,7 @@ def verify(
 
 @app.command()
 def bench(
-    files: Annotated[list[Path], typer.Argument(help="exported .onnx files")],
+    files: Annotated[list[Path], typer.Argument(help="exported files")],
     against: Annotated[Path | None, typer.Option(help="models/<name>, timed in PyTorch beside them")] = None,
     rounds: Annotated[int, typer.Option(min=3, help="timed predictions per file")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="a list of objects, for programs")] = False,

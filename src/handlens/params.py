@@ -20,7 +20,11 @@ from handlens.sections import Score, Section, Share
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Op = Literal["hflip", "vflip"]
 Cost = Literal["params", "macs", "weights_mb", "latency_ms"]
-Kind = Literal["fp32", "fp16", "int8_weights", "int8"]
+Kind = Literal[
+    "fp32", "fp16", "int8_weights", "int8",
+    "litert_fp32", "litert_fp16", "litert_int8_weights",
+    "executorch_fp32", "executorch_int8",
+]  # fmt: skip
 
 
 class Scan(Section):

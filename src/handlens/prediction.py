@@ -1,6 +1,6 @@
 """Predict photos of any format, size and orientation, as they come from a camera.
 
-A model is an exported `.onnx` file, which needs nothing else (no project, no torch), or a folder
+A model is an exported file, which needs nothing else (no project; for `.onnx` no torch), or a folder
 `models/<name>` of a trained one. Photos take the way of `scan`: the same reading, the same fit.
 """
 

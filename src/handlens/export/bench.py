@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from handlens import prediction
-from handlens.export import latency, memory, runtime
+from handlens.export import formats, latency, memory, runtime
 from handlens.export.latency import Latency
 from handlens.prediction import Model
 
@@ -32,7 +32,7 @@ class Cost:
     single: Latency  # on one thread
     threaded: Latency  # on all cores
     memory: float | None  # peak of loading and predicting
-    operators: dict[str, int]  # how often each occurs in the file
+    operators: dict[str, int]  # how often each occurs in the file; of ONNX only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +82,23 @@ def square(size: int) -> np.ndarray:
 def cost(path: Path, single: Latency, threaded: Latency) -> Cost:
     """Put what was timed beside what can be counted."""
     content = path.read_bytes()
-    model = onnx.load_model_from_string(content)
+    kind = runtime.load(content, str(path)).metadata.kind
     return Cost(
         path=path,
-        kind=runtime.load(content, str(path)).metadata.kind,
+        kind=kind,
         megabytes=len(content) / 1e6,
         compressed=len(gzip.compress(content)) / 1e6,
         single=single,
         threaded=threaded,
         memory=memory.peak_megabytes(path),
-        operators=dict(Counter(node.op_type for node in model.graph.node).most_common()),
+        operators=operators(content) if formats.format_of(kind) == "onnx" else {},
     )
+
+
+def operators(content: bytes) -> dict[str, int]:
+    """Count the operators of an ONNX file."""
+    graph = onnx.load_model_from_string(content).graph
+    return dict(Counter(node.op_type for node in graph.node).most_common())
 
 
 def as_json(benchmark: Benchmark) -> str:

@@ -13,7 +13,17 @@ import pandas as pd
 from handlens import metrics
 from handlens.checkpoint import Card
 from handlens.contract import Contract
-from handlens.export import disagreement, golden, latency, parity, runtime
+from handlens.export import (
+    disagreement,
+    executorch,
+    formats,
+    golden,
+    latency,
+    litert,
+    parity,
+    runtime,
+    trailer,
+)
 from handlens.export.golden import Golden
 from handlens.export.latency import Latency
 from handlens.export.metadata import Metadata
@@ -29,13 +39,18 @@ from handlens.preprocessing import Classifier
 BATCH = 64
 ROUNDS, WARMUP = 40, 10
 
-Maker = Callable[[onnx.ModelProto, Pixels], onnx.ModelProto]
-
-KINDS: dict[str, Maker] = {
+KINDS: dict[str, Callable[[onnx.ModelProto, Pixels], onnx.ModelProto]] = {  # of ONNX, from its float32 graph
     "fp32": lambda model, calibration: model,
     "fp16": fp16,
     "int8_weights": int8_weights,
     "int8": int8,
+}
+OTHER_KINDS: dict[str, Callable[[Classifier, Pixels], bytes]] = {
+    "litert_fp32": litert.fp32,
+    "litert_fp16": litert.fp16,
+    "litert_int8_weights": litert.int8_weights,
+    "executorch_fp32": executorch.fp32,
+    "executorch_int8": executorch.int8,
 }
 
 
@@ -69,9 +84,19 @@ def describe(card: Card, weights: Path) -> Metadata:
 def make(
     classifier: Classifier, metadata: Metadata, kinds: Iterable[str], calibration: Pixels
 ) -> dict[str, bytes]:
-    """Convert a classifier once, then derive the file of each kind."""
+    """Make the file of each kind; those of ONNX come from one conversion.
+
+    Raises `UserError` when the extra of a kind is missing.
+    """
     graph = convert(classifier, metadata.contract.store_size)
-    return {kind: to_bytes(KINDS[kind](graph, calibration), replace(metadata, kind=kind)) for kind in kinds}
+    made = {}
+    for kind in kinds:
+        described = replace(metadata, kind=kind)
+        if kind in KINDS:
+            made[kind] = to_bytes(KINDS[kind](graph, calibration), described)
+        else:
+            made[kind] = trailer.attach(OTHER_KINDS[kind](classifier, calibration), described)
+    return made
 
 
 def check(
@@ -193,7 +218,7 @@ def write(exports: Exports, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for file in exports.files:
-        path = folder / f"{file.kind}.onnx"
+        path = folder / formats.file_name(file.kind)
         if file.misses:
             path.unlink(missing_ok=True)
         else:

@@ -19,7 +19,13 @@ from handlens.errors import UserError
 from handlens.pixels import Pixels
 
 JSON, BIN = "golden.json", "golden.bin"
-TOLERANCE = {"fp32": 1e-4, "fp16": 1e-4, "int8_weights": 1e-4, "int8": 0.05}
+TOLERANCE = {
+    **dict.fromkeys(
+        ["fp32", "fp16", "int8_weights", "litert_fp32", "litert_fp16", "litert_int8_weights"], 1e-4
+    ),
+    "executorch_fp32": 1e-4,
+    **dict.fromkeys(["int8", "executorch_int8"], 0.05),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

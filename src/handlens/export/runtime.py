@@ -1,6 +1,8 @@
-"""An exported file, loaded by onnxruntime. Imports neither torch nor anything of the training side."""
+"""Load an exported file: ONNX by onnxruntime, others by their own runtimes.
 
-from dataclasses import dataclass
+For ONNX and LiteRT neither torch nor anything of the training side is imported.
+"""
+
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from handlens.errors import UserError
+from handlens.export.exported import Exported
 from handlens.export.metadata import Metadata
 from handlens.pixels import Pixels
 
@@ -21,29 +24,26 @@ UNREADABLE = (
 )
 
 
-@dataclass(frozen=True)
-class Exported:
-    """A loaded file: `predict` and what the file says about itself."""
-
-    session: onnxruntime.InferenceSession
-    metadata: Metadata
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of the probabilities."""
-        return self.metadata.contract.classes
-
-    def predict(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Turn RGB squares (N, store, store, 3) into probabilities (N, classes)."""
-        (probabilities,) = self.session.run(None, {"pixels": pixels})
-        return np.asarray(probabilities, np.float32)
-
-
 def load(content: bytes, source: str, *, threads: int = 0) -> Exported:
-    """Load the bytes of an exported file; 0 threads means one per core.
+    """Load the bytes of an exported file of any format; 0 threads means one per core.
 
-    Raises `UserError`, naming `source`, when the bytes are not an ONNX file of handlens.
+    Raises `UserError`, naming `source`, when the bytes are not a file of handlens, or when the extra of their
+    format is missing.
     """
+    magic = content[4:8]
+    if magic == b"TFL3":
+        from handlens.export import litert
+
+        return litert.load(content, source, threads=threads)
+    if magic == b"ET12":
+        from handlens.export import executorch
+
+        return executorch.load(content, source)
+    return load_onnx(content, source, threads)
+
+
+def load_onnx(content: bytes, source: str, threads: int) -> Exported:
+    """Load the bytes of an ONNX file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors only
@@ -55,8 +55,13 @@ def load(content: bytes, source: str, *, threads: int = 0) -> Exported:
             f"{source} is not an ONNX file that onnxruntime {onnxruntime.__version__} can load "
             f"({reason}). Copy it again, or export the model again with 'dvc repro export'."
         ) from None
-    props = session.get_modelmeta().custom_metadata_map
-    return Exported(session, Metadata.from_props(props, source))
+    metadata = Metadata.from_props(session.get_modelmeta().custom_metadata_map, source)
+
+    def predict(pixels: Pixels) -> NDArray[np.float32]:
+        (probabilities,) = session.run(None, {"pixels": pixels})
+        return np.asarray(probabilities, np.float32)
+
+    return Exported(predict, metadata)
 
 
 def open_file(path: Path, *, threads: int = 0) -> Exported:
@@ -65,7 +70,7 @@ def open_file(path: Path, *, threads: int = 0) -> Exported:
         content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(
-            f"{path} is missing. 'dvc repro export' makes the exported files, models/<name>/export/*.onnx; "
+            f"{path} is missing. 'dvc repro export' makes the exported files, in models/<name>/export; "
             "'dvc pull' fetches them."
         ) from None
     return load(content, str(path), threads=threads)

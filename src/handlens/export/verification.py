@@ -10,9 +10,9 @@ import numpy as np
 from handlens import prediction
 from handlens.errors import UserError
 from handlens.export import golden, parity, runtime
+from handlens.export.exported import Exported
 from handlens.export.golden import TOLERANCE, Golden
 from handlens.export.parity import Parity
-from handlens.export.runtime import Exported
 from handlens.prediction import Model, Prediction
 
 
