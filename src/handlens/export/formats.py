@@ -28,6 +28,6 @@ def require(name: str, what: str) -> None:
     missing = [package for package in PACKAGES[name] if find_spec(package) is None]
     if missing:
         raise UserError(
-            f"{what} needs the extra {name!r}, but {', '.join(missing)} is not installed. Run "
+            f"{what} needs the extra {name!r}, which is not installed (missing: {', '.join(missing)}). Run "
             f"\"pip install '.[{name}]'\" in the environment of handlens, or do without this kind of file."
         )
