@@ -36,7 +36,7 @@ LIMITS = {
     for kind in ("fp32", "fp16", "int8_weights", "int8")
 }
 MARGIN = 0.05
-SIDES = ("train", "test", "val", "test", "train")
+SIDES = ("train", "test", "val", "train", "test", "train", "val", "train", "test", "train")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def fitted(source: Path | bytes, size: int) -> NDArray[np.uint8]:
 
 
 def food(raw: Path, size: int) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
-    """Fetch the food photos, rename their classes, fit them; two of five are test photos."""
+    """Fetch the food photos, rename their classes, fit them; three of ten are test photos."""
     samples.sample("food", raw)
     paths = []
     for english, name in NAMES.items():
