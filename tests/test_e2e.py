@@ -179,6 +179,14 @@ def test_a_pull_request_that_lowers_one_class_below_its_floor_fails_in_ci(projec
         assert f"- recall of {name} is {after[name]:.4g}, must be >= {recalls[name]:.4g}" in failed.stdout
     assert failed.stdout.splitlines()[-1] == "fail: small"
 
+    both = json.loads(clone.run("handlens", "compare", "--json", "--at", "main", "--at", "workspace").stdout)
+    assert [(row["revision"], row["model"]) for row in both] == [("main", "small"), ("workspace", "small")]
+    assert both[0]["accuracy"] > both[1]["accuracy"]
+    unknown = clone.run("handlens", "compare", "--at", "nowhere", check=False)
+    assert unknown.returncode == 1
+    assert "nowhere" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+
 
 def commit(project: Project, message: str) -> None:
     """Commit everything that Git does not ignore."""

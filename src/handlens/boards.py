@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from rich.table import Table
@@ -26,9 +26,22 @@ MARKS = {"pass": "✅ pass", "fail": "❌ fail", "cannot judge": "⚠️ cannot 
 COLOURS = {"pass": "green", "fail": "red", "cannot judge": "yellow"}
 
 
+def side_by_side(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put the leaderboards of revisions below each other, with a column `revision` if there are several."""
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    named = [table.assign(revision=revision) for revision, table in tables.items()]
+    return pd.concat(named, ignore_index=True)
+
+
+def headings(table: pd.DataFrame) -> dict[str, str]:
+    """Name the columns that are shown."""
+    return ({"revision": "revision"} if "revision" in table else {}) | HEADINGS
+
+
 def cells(row: Mapping[Any, Any]) -> list[str]:
     """Write a row of plots/compare.csv for people: scores with their 95 % interval, k, M and G."""
-    found = []
+    found = [row["revision"]] if "revision" in row else []
     for key in HEADINGS:
         value = row[key]
         if f"{key}_low" in row:
@@ -60,8 +73,9 @@ def against(row: Mapping[Any, Any]) -> str:
 def leaderboard(table: pd.DataFrame) -> Table:
     """Lay out the leaderboard for a terminal; the winner is bold."""
     board = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for key, heading in HEADINGS.items():
-        board.add_column(heading, justify="left" if key in ("model", "verdict") else "right", no_wrap=True)
+    for key, heading in headings(table).items():
+        justify: Literal["left", "right"] = "left" if key in ("revision", "model", "verdict") else "right"
+        board.add_column(heading, justify=justify, no_wrap=True)
     for row in table.to_dict("records"):
         board.add_row(*(Text(cell) for cell in cells(row)), style="bold" if row["winner"] else "")
     return board
@@ -69,7 +83,8 @@ def leaderboard(table: pd.DataFrame) -> Table:
 
 def leaderboard_markdown(table: pd.DataFrame) -> str:
     """Write the leaderboard in Markdown; the winner is bold."""
-    lines = [" | ".join(HEADINGS.values()), " | ".join("---" for _ in HEADINGS)]
+    shown_headings = headings(table).values()
+    lines = [" | ".join(shown_headings), " | ".join("---" for _ in shown_headings)]
     for row in table.to_dict("records"):
         mark = "**" if row["winner"] else ""
         lines.append(" | ".join(f"{mark}{cell}{mark}" for cell in cells(row)))

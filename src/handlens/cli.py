@@ -105,15 +105,21 @@ def pin(split: Path = Path("data/split.csv"), pins: Path = Path("pins.csv")) -> 
 @app.command()
 def compare(
     table: Path = Path("plots/compare.csv"),
-    at: Annotated[str | None, typer.Option(help="a Git revision: show its leaderboard")] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(help="a Git revision, an experiment's name or 'workspace'; several are shown together"),
+    ] = None,
     markdown: Annotated[bool, typer.Option("--md", help="as Markdown, for a pull request")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="a list of objects, for programs")] = False,
 ) -> None:
     """Show the leaderboard: a row per model, the winner first."""
     from handlens import boards, metrics, revisions
 
-    read = revisions.present if at is None else revisions.reader(at)
-    rows = metrics.read_points(table, "dvc repro", read=read)
+    tables = {
+        revision: metrics.read_points(table, "dvc repro", read=revisions.tracked(revision))
+        for revision in at or [revisions.WORKSPACE]
+    }
+    rows = boards.side_by_side(tables)
     if markdown:
         typer.echo(boards.leaderboard_markdown(rows), nl=False)
     elif as_json:
