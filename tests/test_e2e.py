@@ -157,7 +157,8 @@ def test_a_pull_request_that_lowers_one_class_below_its_floor_fails_in_ci(projec
     clone.change("models", ["small"])
     clone.repro()
     recalls = pd.read_csv(clone.folder / "plots/evaluate/small/classes.csv").set_index("class")["recall"]
-    clone.change("gate", {**clone.params()["gate"], "max_drop": {}, "class_recall_of": recalls.to_dict()})
+    others = {"floors": {}, "class_recall": None, "max_drop": {}}
+    clone.change("gate", {**clone.params()["gate"], **others, "class_recall_of": recalls.to_dict()})
     clone.repro()
     commit(clone, "Declare the floors that the model holds")
     clone.run("git", "clone", "-q", "--bare", ".", str(tmp_path / "origin.git"))
