@@ -99,7 +99,8 @@ def test_a_contract_that_does_not_fit_names_the_field(project):
     contract.write_text(contract.read_text("utf-8").replace('"input_size": 32', '"input_size": 24'), "utf-8")
     result = project.run(
         "python", "stages/evaluate.py", "params.yaml", "models/small", "data/split.csv", "data/contract.json",
-        "data/scan/pixels", "out/p.csv", "out/m.json", "out/plots", "out/figures", check=False,
+        "data/scan/pixels", "out/p.csv", "out/l.csv", "out/looks", "out/m.json", "out/plots", "out/figures",
+        check=False,
     )  # fmt: skip
     assert result.returncode == 1
     assert "input_size: 24 against 32" in result.stderr or "input_size: 32 against 24" in result.stderr
