@@ -36,7 +36,6 @@ test-fast: install ## the tests that take seconds
 
 repro: install ## sample photos if data/raw is empty, then the whole pipeline and the leaderboard
 	@handlens sample --if-empty
-	@handlens check
 	@handlens weights
 	@dvc repro
 	@handlens compare
