@@ -41,6 +41,7 @@ def main(
         Contract.load(contract_file),
         title=p.app.title,
         precision=p.app.precision,
+        kinds=p.app.files,
         webgpu=p.app.webgpu,
     )
     bundle.write(made, folder)

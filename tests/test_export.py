@@ -259,6 +259,7 @@ def test_the_stage_writes_the_same_bytes_in_another_process(tmp_path):
     params = YAML().load(ROOT / "params.yaml")
     limits = shapes.LIMITS["fp32"]
     params["export"]["files"] = {"fp32": asdict(limits), "fp16": asdict(IMPOSSIBLE)}
+    params["app"]["files"] = None
     YAML().dump(params, tmp_path / "params.yaml")
     inputs = [model, tmp_path / "split.csv", tmp_path / "contract.json", tmp_path / "pixels"]
     command = [sys.executable, ROOT / "stages/export.py", tmp_path / "params.yaml", *inputs, out, summary]

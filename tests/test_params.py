@@ -78,6 +78,7 @@ def test_shipped_file_is_valid_and_recipes_are_complete():
             "temprature is not a parameter; did you mean temperature?",
         ),
         ("export.models", ["resnet18"], "export.models: 'resnet18' is not in models"),
+        ("app.files", ["fp8"], "app.files: 'fp8' is not in export.files"),
         ("input_size", 128, "input_size: 128 is larger than scan.store_size 96"),
         ("recipes.Bad-Name", {}, "recipes.Bad-Name is not a usable name"),
         ("filter", None, "filter is None, expected a valid dictionary"),

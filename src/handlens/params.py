@@ -134,6 +134,7 @@ class App(Section):
 
     title: Annotated[str, Field(min_length=1, max_length=30)]
     precision: Annotated[float, Field(gt=0, lt=1)]
+    files: Annotated[list[str], Field(min_length=1)] | None
     webgpu: bool
 
 
@@ -186,6 +187,12 @@ class Params(Section):
             raise ValueError(
                 f"export.models: {stray[0]!r} is not in models {self.models} nor in distill "
                 f"{list(self.distill)}; only trained models can be exported"
+            )
+        unmade = [kind for kind in self.app.files or [] if kind not in self.export.files]
+        if unmade:
+            raise ValueError(
+                f"app.files: {unmade[0]!r} is not in export.files {list(self.export.files)}; list kinds that "
+                "are made, or null for all"
             )
         if self.input_size > self.scan.store_size:
             raise ValueError(

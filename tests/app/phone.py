@@ -243,7 +243,7 @@ def write_inputs(
     data = yaml.load(ROOT / "params.yaml")
     data["recipes"][model] = {}
     data["models"] = data["export"]["models"] = [model]
-    data["app"] |= {"title": "handlens", "precision": 0.9, "webgpu": webgpu}
+    data["app"] |= {"title": "handlens", "precision": 0.9, "files": None, "webgpu": webgpu}
     yaml.dump(data, root / "params.yaml")
     agreed.save(root / "contract.json")
     card = {"arch": model, "parameters": 1234567, "commit": None}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import browser
 import numpy as np
+import pandas as pd
 import phone
 import pytest
 from fontTools.ttLib import TTFont
@@ -162,6 +163,17 @@ def test_stage_gives_the_same_bytes_again(food, tmp_path):
         for root in (food.folder, again)
     )
     assert first == second
+
+
+def test_the_app_offers_the_files_that_are_listed(food):
+    winner = bundle.Winner(
+        model=food.model, exports=food.exports, card={}, scores={}, parity={}, predictions=pd.DataFrame()
+    )
+    offered = bundle.exported(winner, food.contract, ["int8_weights", "fp16"])
+    assert [file.kind for file in offered] == ["fp16", "int8_weights"]
+    assert len(bundle.exported(winner, food.contract, None)) == 4
+    with pytest.raises(UserError, match=r"app\.files lists \['fp8'\], but of mobilenet_v2 only"):
+        bundle.exported(winner, food.contract, ["fp8"])
 
 
 def test_winner_that_is_not_exported():

@@ -51,10 +51,17 @@ class File:
 
 
 def build(
-    web: Path, winner: Winner, contract: Contract, *, title: str, precision: float, webgpu: bool
+    web: Path,
+    winner: Winner,
+    contract: Contract,
+    *,
+    title: str,
+    precision: float,
+    kinds: Sequence[str] | None,
+    webgpu: bool,
 ) -> tuple[Bundle, dict[str, Value]]:
-    """Make the bundle around the winner, and the metrics of it."""
-    files = exported(winner, contract)
+    """Make the bundle around the winner's files of `kinds` (None: all), and the metrics of it."""
+    files = exported(winner, contract, kinds)
     preferred = smallest_exact(files, winner.parity)
     sure = threshold.of_predictions(winner.predictions, precision=precision)
     bundle = page(web) | packages.runtime(web, webgpu=webgpu) | {file.path: file.content for file in files}
@@ -92,14 +99,22 @@ def require_exported(model: str, listed: Sequence[str]) -> None:
         )
 
 
-def exported(winner: Winner, contract: Contract) -> list[File]:
-    """Read the winner's exported files, largest first; each must hold our contract."""
+def exported(winner: Winner, contract: Contract, kinds: Sequence[str] | None) -> list[File]:
+    """Read the winner's exported files of `kinds` (None: all), largest first; each must hold our contract."""
     paths = sorted(winner.exports.glob("*.onnx"))
     if not paths:
         raise UserError(
             f"{winner.exports} holds no ONNX files. If 'dvc repro export@{winner.model}' has run, no file "
             f"agreed with the trained model: see 'reasons' in metrics/export/{winner.model}.json."
         )
+    if kinds is not None:
+        made = [path.stem for path in paths]
+        paths = [path for path in paths if path.stem in kinds]
+        if not paths:
+            raise UserError(
+                f"app.files lists {list(kinds)}, but of {winner.model} only {made} passed their checks. "
+                f"List one of these in app.files, or see 'reasons' in metrics/export/{winner.model}.json."
+            )
     files = []
     for path in paths:
         content = path.read_bytes()
