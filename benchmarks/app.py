@@ -23,7 +23,7 @@ import browser
 import phone
 
 ARCHS = ("squeezenet1_1", "shufflenet_v2", "mobilenet_v2")
-KINDS = ("fp32", "fp16", "int8_weights")  # those of params.yaml
+KINDS = ("fp32", "fp16", "int8_weights")  # all that params.yaml makes
 SIZE, SECONDS = 224, 10
 WATCH = """
 window.long = [0];
