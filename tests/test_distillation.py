@@ -34,8 +34,8 @@ def card_of(trainer: Trainer, **changes: Any) -> checkpoint.Card:
 
 
 def teacher_of(folder: Path, *, temperature: float = 4.0, weight: float = 0.9) -> Teacher:
-    contract = contract_of(split_table())
-    return distillation.load(folder, contract, temperature=temperature, weight=weight, device=ONE.device)
+    student = Student(teacher="t", temperature=temperature, weight=weight)
+    return distillation.load(folder, contract_of(split_table()), student, ONE.device)
 
 
 def test_the_loss_is_the_papers() -> None:
@@ -89,13 +89,12 @@ def test_a_continued_student_ends_in_the_same_bits(
 
 
 def test_a_teacher_of_another_contract_is_refused(folder: Path, tmp_path: Path) -> None:
+    student = Student(teacher="t", temperature=1.0, weight=1.0)
     other = contract_of(split_table()).model_copy(update={"classes": CLASSES[::-1]})
     with pytest.raises(UserError, match="classes"):
-        distillation.load(folder, other, temperature=1.0, weight=1.0, device=ONE.device)
+        distillation.load(folder, other, student, ONE.device)
     with pytest.raises(UserError, match="missing"):
-        distillation.load(
-            tmp_path, contract_of(split_table()), temperature=1.0, weight=1.0, device=ONE.device
-        )
+        distillation.load(tmp_path, contract_of(split_table()), student, ONE.device)
 
 
 def test_the_card_names_the_teacher(tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ RGB = tuple[float, float, float]
 
 
 class Contract(BaseModel):
-    """Class names and preprocessing. `mean` and `std` are per channel, in units of value_range."""
+    """Class names and preprocessing. `mean` and `std` are per channel, in units of value_range.
+
+    The fields with a default have no other value yet; files name them for readers who are not this program.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,10 +32,10 @@ class Contract(BaseModel):
     input_size: int
     fit: Fit
     transparency: Literal["black", "white"]
-    pad: Literal[0]
-    interpolation: Literal["area-down linear-up"]
-    channels: Literal["RGB"]
-    value_range: tuple[float, float]
+    pad: Literal[0] = 0
+    interpolation: Literal["area-down linear-up"] = "area-down linear-up"
+    channels: Literal["RGB"] = "RGB"
+    value_range: tuple[float, float] = (0.0, 1.0)
     mean: RGB
     std: RGB
     split_hash: str

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from handlens import checkpoint
 from handlens.contract import Contract
+from handlens.recipe import Student
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +44,12 @@ class Teacher:
         return (1 - self.weight) * loss_of_labels + self.weight * softened
 
 
-def load(
-    folder: Path, contract: Contract, *, temperature: float, weight: float, device: torch.device
-) -> Teacher:
-    """Load the model in `folder` as a teacher on `device`.
+def load(folder: Path, contract: Contract, student: Student, device: torch.device) -> Teacher:
+    """Load the model in `folder` as the teacher of `student` on `device`.
 
     Raises `UserError` when it is not there, or was trained for other classes or another preprocessing than
     `contract`.
     """
     network, _ = checkpoint.load(folder, contract)
     network = network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    return Teacher(network=network, temperature=temperature, weight=weight)
+    return Teacher(network=network, temperature=student.temperature, weight=student.weight)

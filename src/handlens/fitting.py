@@ -12,9 +12,7 @@ from handlens.curves import curve
 from handlens.liveness import Parents, only_trainer
 from handlens.progress import TrainingProgress
 from handlens.recipe import Recipe, Student
-from handlens.training import Epoch, Step, Trainer
-
-Show = Callable[[resume.Start | Step | Epoch], None]
+from handlens.training import Epoch, Trainer
 
 
 def fit(
@@ -27,48 +25,27 @@ def fit(
     summary: Path,
     curve_file: Path,
 ) -> None:
-    """Train to the end, shown on standard error; one of the processes writes, see `lead`."""
+    """Train to the end, shown on standard error: curve row by row, then model and scores.
+
+    One of the processes writes. `unfinished` is the folder of the state; it is removed at the end. Nothing is
+    written to `folder` and `summary` before the training is done and its inputs are found unchanged.
+    """
     if not trainer.processes.first:
         follow(trainer, inputs, unfinished)
         return
-    with TrainingProgress(inputs.model, trainer.epochs) as progress:
-        lead(
-            trainer,
-            inputs,
-            card,
-            unfinished=unfinished,
-            folder=folder,
-            summary=summary,
-            curve_file=curve_file,
-            show=progress.show,
-        )
-
-
-def lead(
-    trainer: Trainer,
-    inputs: resume.Inputs,
-    card: Callable[[Trainer], checkpoint.Card],
-    *,
-    unfinished: Path,
-    folder: Path,
-    summary: Path,
-    curve_file: Path,
-    show: Show,
-) -> None:
-    """Train to the end as the process that writes: curve row by row, then model and scores.
-
-    `unfinished` is the folder of the state; it is removed at the end. Nothing is written to `folder` and
-    `summary` before the training is done and its inputs are found unchanged.
-    """
     key = inputs.key()
     parents = Parents.of(psutil.Process())
-    with only_trainer(unfinished, parents), curve(curve_file, inputs.model) as append:
+    with (
+        only_trainer(unfinished, parents),
+        curve(curve_file, inputs.model) as append,
+        TrainingProgress(inputs.model, trainer.epochs) as progress,
+    ):
         for event in resume.run(trainer, unfinished, key, parents):
             if isinstance(event, resume.Start):
                 append(trainer.at.history)
             elif isinstance(event, Epoch):
                 append([event])
-            show(event)
+            progress.show(event)
         inputs.require_unchanged(key)
         checkpoint.save(folder, trainer.best_network(), card(trainer))
         metrics.write(scores(trainer), summary)
