@@ -30,17 +30,18 @@ def trainer(
     seed: int,
     processes: Processes,
     compiled: bool = False,
+    network: nn.Module | None = None,
     teacher: Teacher | None = None,
 ) -> Trainer:
     """Assemble the training of `recipe`, at its start.
 
     `table` is the split table; its test rows are not looked at. `compiled` puts the network through
-    torch.compile; with a `teacher` it also learns from that one's answers. Raises `UserError` for what
-    does not fit together.
+    torch.compile; a `network` on the device of `processes` is trained further instead of a new one; with a
+    `teacher` it also learns from that one's answers. Raises `UserError` for what does not fit together.
     """
     train, val = (rows_of(table, side, contract.classes) for side in ("train", "val"))
     batches = training_batches(recipe, train, store, seed, processes)
-    network = new_network(recipe, contract, seed, processes)
+    network = network or new_network(recipe, contract, seed, processes)
     head = frozenset(zoo.head_parameter_names(network))
     if recipe.sync_bn and processes.world > 1:
         network = with_synchronised_norms(network, processes.device)

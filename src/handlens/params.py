@@ -115,6 +115,7 @@ class Export(Section):
     models: list[Name]
     files: Annotated[dict[Kind, Limits], Field(min_length=1)]
     calibration: Annotated[int, Field(ge=16)]
+    qat_epochs: Annotated[int, Field(ge=0)]
     golden: Annotated[int, Field(ge=1, le=256)]
 
 

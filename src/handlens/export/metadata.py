@@ -2,8 +2,9 @@
 
 The file's `metadata_props` hold text under these keys: `handlens` (version of this layout), `model`, `arch`,
 `kind`, `classes` (JSON list, in the order of the probabilities), `contract` (JSON, see `handlens.contract`),
-`scores` (JSON, the trained model's), `weights` (sha256 of the trained weights file) and `commit` (of the
-training, empty when unknown).
+`scores` (JSON, the trained model's), `weights` (sha256 of the trained weights file), `fine_tuned` (epochs for
+which these were trained further in simulated 8 bits, 0 for none) and `commit` (of the training, empty when
+unknown).
 """
 
 import json
@@ -30,6 +31,7 @@ class Metadata:
     scores: Mapping[str, Any]
     weights: str
     commit: str
+    fine_tuned: int = 0
 
     def to_props(self) -> dict[str, str]:
         """Give the texts that go into the file."""
@@ -42,6 +44,7 @@ class Metadata:
             "contract": self.contract.model_dump_json(),
             "scores": json.dumps(self.scores),
             "weights": self.weights,
+            "fine_tuned": str(self.fine_tuned),
             "commit": self.commit,
         }
 
@@ -77,5 +80,6 @@ class Metadata:
             kind=props["kind"],
             scores=json.loads(props["scores"]),
             weights=props["weights"],
+            fine_tuned=int(props["fine_tuned"]),
             commit=props["commit"],
         )

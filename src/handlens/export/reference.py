@@ -1,4 +1,4 @@
-"""What exported files are held against: the trained model's probabilities of all test photos."""
+"""What exported files are held against: the trained model's probabilities of all photos of a side."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ BATCH = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """All test photos: where they lie, their class indices, the trained model's probabilities."""
+    """All photos of a side: where they lie, their class indices, the trained model's probabilities."""
 
     photos: pd.DataFrame
     slots: NDArray[np.int64]
@@ -72,12 +72,12 @@ def one_thread() -> Iterator[None]:
 
 
 def reference(
-    classifier: Classifier, classes: Sequence[str], rows: pd.DataFrame, store: PixelStore
+    classifier: Classifier, classes: Sequence[str], rows: pd.DataFrame, store: PixelStore, side: str = "test"
 ) -> Reference:
-    """Predict all test photos with the trained model; no test photo at all is a `UserError`."""
-    photos = photos_of(rows, "test")
+    """Predict all photos of a side with the trained model; no photo at all is a `UserError`."""
+    photos = photos_of(rows, side)
     if photos.empty:
-        raise UserError("no photo is on the test side of the split. Raise split.test in params.yaml.")
+        raise UserError(f"no photo is on the {side} side of the split. Raise split.{side} in params.yaml.")
     slots = photos["slot"].to_numpy(np.int64)
     index = {name: number for number, name in enumerate(classes)}
     return Reference(
