@@ -25,14 +25,16 @@ check: install ## lint, format, types, parameter files
 	mypy
 	@for file in params.yaml projects/*.yaml; do handlens check --no-raw --params $$file || exit 1; done
 
+# The tests of pages come last and alone: they hold films and frames against the clock.
 test: check tools ## everything: checks, unit, property and end-to-end tests
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --ignore tests/app
+	pytest tests/app
 
 tools: ## what the browser and phone tests need, with apt-get where it is missing
 	@bash tests/install-tools.sh
 
 test-fast: install ## the tests that take seconds
-	pytest -m "not e2e"
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile -m "not e2e"
 
 repro: install ## sample photos if data/raw is empty, then the whole pipeline and the leaderboard
 	@handlens sample --if-empty
