@@ -73,11 +73,14 @@ def load(content: bytes, source: str) -> Exported:
 
     metadata = trailer.read(content, source)
     try:
-        method = Runtime.get().load_program(content).load_method("forward")
+        program = Runtime.get().load_program(content)
+        method = program.load_method("forward")
     except RuntimeError as error:
         raise UserError(f"{source} is damaged ({error}). Export the model again.") from None
 
-    def one(square: Pixels) -> NDArray[np.float32]:
+    # The runtime reads weights where they lie in `content` and does not keep it alive: once the bytes are
+    # freed it computes with whatever is there then.
+    def one(square: Pixels, kept: object = (content, program)) -> NDArray[np.float32]:
         (probabilities,) = method.execute([torch.from_numpy(square[None])])
         return np.asarray(probabilities.numpy()[0], np.float32)
 
