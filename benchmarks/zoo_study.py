@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.transforms import Bbox
 from torch import nn
 
 from handlens import assembly, distributed, manifest, params, zoo
@@ -31,6 +32,7 @@ from handlens.training import Epoch
 CPU = torch.device("cpu")
 MOST_MACS = 1e9
 CALM = 0.2  # share of the learning rate for networks without normalisation
+DOT = 4  # px from the middle of a dot to where a name may stand
 LABELS = [(4, 3), (4, -9), (-4, 3), (-4, -9), (4, 11), (-4, 11), (4, -17), (-4, -17)]  # points from the dot
 
 
@@ -115,15 +117,19 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel="MACs of one photo (millions)", ylabel="accuracy on the test photos")
-        axes.set_title("Every light and medium network, trained alike")
+        epochs, half = table["epochs"].iloc[0], table["half_interval"].median()
+        axes.set_title(
+            f"{len(table)} networks from scratch, {epochs} epochs each; 95 % interval of a dot: ±{half:.2f}"
+        )
         axes.margins(x=0.12, y=0.08)
         figure.canvas.draw()
-        taken: list[Any] = []
+        dots = axes.transData.transform(table[["macs", "test_accuracy"]] / [1e6, 1])
+        taken = [Bbox.from_extents(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in dots]
         for row in table.sort_values("test_accuracy", ascending=False).itertuples():
             place_label(axes, row.name, (row.macs / 1e6, row.test_accuracy), taken)
 
 
-def place_label(axes: Any, text: str, at: tuple[float, float], taken: list[Any]) -> None:
+def place_label(axes: Any, text: str, at: tuple[float, float], taken: list[Bbox]) -> None:
     """Write a name beside its dot, where it hides no other name if there is such a place."""
     for offset in LABELS:
         side = "left" if offset[0] > 0 else "right"
