@@ -1,5 +1,6 @@
 import os
 import socket
+import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -105,7 +106,9 @@ def test_what_may_not_be_read_has_a_row(raw: Path):
     touch(raw / "b/closed/6.jpg")
     (raw / "b/closed").chmod(0)
     raw.chmod(0o755)
-    for folder in (raw.parent, raw.parent.parent, raw.parent.parent.parent):
+    for folder in raw.parents:
+        if folder == Path(tempfile.gettempdir()):
+            break
         folder.chmod(0o755)
     me = os.geteuid()
     try:

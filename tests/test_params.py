@@ -32,10 +32,10 @@ def refused(data: dict[str, Any]) -> str:
 def test_shipped_file_is_valid_and_recipes_are_complete():
     checked = params.load(FILE)
     recipe = checked.recipes["mobilenet_v2_transfer"]
-    assert (recipe.arch, recipe.weights, recipe.weight_decay) == (
+    assert (recipe.arch, recipe.weights, recipe.label_smoothing) == (
         "mobilenet_v2",
         "imagenet",
-        checked.train.weight_decay,
+        checked.train.label_smoothing,
     )
     assert checked.recipes["mobilenet_v2"].arch == "mobilenet_v2"
 

@@ -122,7 +122,7 @@ def remake(
 
     `judge` looks at validation photos. Gives the new files that are right there at least as often as before.
     """
-    before = {kind: judge(kind, made[kind]) for kind in COMPUTED_IN_8_BITS if kind in made}
+    before = {kind: judge(kind, made[kind]) for kind in made if kind in COMPUTED_IN_8_BITS}
     missed = [kind for kind, file in before.items() if file.misses]
     if not missed:
         return {}
@@ -210,7 +210,7 @@ def export(
     chosen = training["slot"].to_numpy(np.int64)[in_turn(training["label"], calibration)]
     pixels = store.take(chosen)
     made = make(classifier, metadata, limits, pixels)
-    if fine_tune is not None:
+    if fine_tune is not None and any(kind in COMPUTED_IN_8_BITS for kind in made):
         val = reference(classifier, classes, rows, store, "val")
         made |= remake(
             classifier,
