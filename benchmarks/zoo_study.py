@@ -1,10 +1,10 @@
 """Which design earns its cost on real photos? Every light and medium network, the same small budget.
 
-    python benchmarks/zoo_study.py params.yaml data/split.csv data/contract.json data/scan/pixels docs [6]
+    python benchmarks/zoo_study.py params.yaml data/split.csv data/contract.json data/scan/pixels docs [3]
 
 after `dvc repro split`. Trains each network of the zoo that is called light or medium (by its MACs at the
 paper's input, see `handlens zoo --json`) and takes at most a billion MACs at ours, from scratch with the
-`train:` section of params.yaml for EPOCHS (6), gradients clipped at norm 1. Networks without any
+`train:` section of params.yaml for EPOCHS (3), gradients clipped at norm 1. Networks without any
 normalisation get a fifth of the learning rate, as they do in params.yaml. The
 epoch is chosen on validation photos. Writes docs/zoo_study.csv after every network, going on from the rows of
 as many epochs that are there, and the picture docs/zoo_study.png.
@@ -142,7 +142,7 @@ def place_label(axes: Any, text: str, at: tuple[float, float], taken: list[Bbox]
     taken.append(box)
 
 
-def main(params_file: str, split: str, contract_file: str, pixels: str, docs: str, epochs: str = "6") -> None:
+def main(params_file: str, split: str, contract_file: str, pixels: str, docs: str, epochs: str = "3") -> None:
     """Train what is not yet in the table, then draw."""
     torch.set_num_threads(distributed.threads(1))
     data, contract = params.read_yaml(Path(params_file)), Contract.load(Path(contract_file))
