@@ -41,7 +41,8 @@ def trainer(
     """
     train, val = (rows_of(table, side, contract.classes) for side in ("train", "val"))
     batches = training_batches(recipe, train, store, seed, processes)
-    network = network or new_network(recipe, contract, seed, processes)
+    if network is None:
+        network = new_network(recipe, contract, seed, processes)
     head = frozenset(zoo.head_parameter_names(network))
     if recipe.sync_bn and processes.world > 1:
         network = with_synchronised_norms(network, processes.device)
