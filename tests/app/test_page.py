@@ -68,15 +68,19 @@ def test_freezing_and_going_on(with_camera, site):
 
 
 def test_main_thread_is_never_blocked_for_long(with_camera, site):
-    script = """
-    window.long = [];
-    new PerformanceObserver((list) => window.long.push(...list.getEntries().map((entry) => entry.duration)))
-      .observe({ type: "longtask" });"""
+    """No task of the live page works for 50 ms: processor time, since a busy machine may hold any task up."""
     with opened(with_camera, site) as page:
         page.wait_verified()
-        page.page.evaluate(script)
+        with_camera.start_tracing(page=page.page, categories=["toplevel", "__metadata"])
         page.page.wait_for_timeout(3000)
-        assert page.page.evaluate("window.long") == []
+        events = json.loads(with_camera.stop_tracing())["traceEvents"]
+    named = [event for event in events if event["name"] == "thread_name"]
+    main = {(event["pid"], event["tid"]) for event in named if event["args"]["name"] == "CrRendererMain"}
+    tasks = [
+        event["tdur"] / 1000 for event in events if "tdur" in event and (event["pid"], event["tid"]) in main
+    ]
+    assert len(tasks) > 30  # a task or more per shown frame
+    assert max(tasks) < 50
 
 
 def test_photos_say_what_python_says(food, without_camera, site):
