@@ -5,6 +5,7 @@ the student sees, which teaches better than answers to the plain photos (Beyer e
 arXiv:2106.05237).
 """
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,13 @@ class Teacher:
         return (1 - self.weight) * loss_of_labels + self.weight * softened
 
 
+def teacher_of(network: nn.Module, device: torch.device, *, temperature: float, weight: float) -> Teacher:
+    """Let a copy of a trained network teach on `device`."""
+    frozen = copy.deepcopy(network).requires_grad_(False).eval()
+    frozen = frozen.to(device).to(memory_format=torch.channels_last)
+    return Teacher(network=frozen, temperature=temperature, weight=weight)
+
+
 def load(folder: Path, contract: Contract, student: Student, device: torch.device) -> Teacher:
     """Load the model in `folder` as the teacher of `student` on `device`.
 
@@ -51,5 +59,4 @@ def load(folder: Path, contract: Contract, student: Student, device: torch.devic
     `contract`.
     """
     network, _ = checkpoint.load(folder, contract)
-    network = network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    return Teacher(network=network, temperature=student.temperature, weight=student.weight)
+    return teacher_of(network, device, temperature=student.temperature, weight=student.weight)

@@ -18,7 +18,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from handlens import assembly
 from handlens.checkpoint import Card
 from handlens.contract import Contract
-from handlens.distillation import Teacher
+from handlens.distillation import teacher_of
 from handlens.distributed import Processes
 from handlens.pixels import PixelStore
 from handlens.progress import TrainingProgress
@@ -112,8 +112,8 @@ def fine_tune(
     `card` tells the recipe that made the network, of which the data, their augmentation and the optimizer
     are kept. `network` is not changed. Test rows of `table` are not looked at.
     """
-    original = copy.deepcopy(network).requires_grad_(False).to(processes.device).eval()
-    student = copy.deepcopy(network).requires_grad_(True).to(processes.device)
+    student = copy.deepcopy(network).requires_grad_(True)
+    student = student.to(processes.device).to(memory_format=torch.channels_last)
     freeze_norms(student)
     round_all(student)
     trainer = assembly.trainer(
@@ -124,7 +124,7 @@ def fine_tune(
         seed=card.seed,
         processes=processes,
         network=student,
-        teacher=Teacher(network=original, temperature=1.0, weight=1.0),
+        teacher=teacher_of(network, processes.device, temperature=1.0, weight=1.0),
     )
     with TrainingProgress(f"{card.model} in 8 bits,", epochs) as progress:
         for event in trainer.run():
