@@ -1,0 +1,95 @@
+"""Does every network of the zoo survive its export? Each trained for a moment, then judged on real photos.
+
+    python benchmarks/parity.py params.yaml data/split.csv data/contract.json data/scan/pixels docs
+
+after `dvc repro split`. Networks see 64 px and learn from 400 training photos, twice, with the recipe of
+`zoo_study.py`: enough to tell classes apart, far from enough to be sure of them, which is the hard case for
+agreement. Files are those of `export:`; every test photo is predicted by PyTorch and by onnxruntime. Writes
+docs/zoo_parity.csv after every network, going on from the rows that are there.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+from zoo_study import CPU, recipe_of
+
+from handlens import assembly, distributed, manifest, params, zoo
+from handlens.contract import Contract
+from handlens.export import build
+from handlens.export.metadata import Metadata
+from handlens.export.parity import Limits
+from handlens.export.reference import in_turn, photos_of, reference
+from handlens.pixels import PixelStore
+from handlens.preprocessing import Classifier
+
+SIZE, PHOTOS, EPOCHS = 64, 400, 2
+KINDS = ("fp32", "fp16", "int8_weights")
+ANY = Limits(min_agreement=0.0, max_difference=1.0, max_accuracy_drop=1.0)
+
+
+def few(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep `PHOTOS` training rows, the classes in turn, and the other sides."""
+    training = photos_of(table, "train")
+    return pd.concat(
+        [training.iloc[in_turn(training["label"], PHOTOS)], table[table["split"] != "train"]],
+        ignore_index=True,
+    )
+
+
+def trained(recipe: params.Recipe, table: pd.DataFrame, contract: Contract, store: PixelStore) -> nn.Module:
+    """Train a network and give it in eval mode."""
+    one = distributed.Processes(0, 1, CPU)
+    trainer = assembly.trainer(recipe, few(table), contract, store, seed=0, processes=one)
+    for _ in trainer.run():
+        pass
+    return trainer.best_network()
+
+
+def judge(
+    name: str, data: dict[str, Any], table: pd.DataFrame, contract: Contract, store: PixelStore
+) -> dict[str, Any]:
+    """Train and export one network; gives its row of the table."""
+    started = time.monotonic()
+    classifier = Classifier(trained(recipe_of(name, data, EPOCHS), table, contract, store), contract).eval()
+    described = Metadata(
+        contract=contract, model=name, arch=name, kind="", scores={}, weights="0" * 64, commit=""
+    )
+    test = reference(classifier, contract.classes, table, store)
+    row: dict[str, Any] = {
+        "name": name,
+        "test_accuracy": round(float((test.trained.argmax(1) == test.labels).mean()), 4),
+        "answers": len(set(test.trained.argmax(1))),  # classes that it says at all
+    }
+    for kind, content in build.make(classifier, described, KINDS, store.take(test.slots[:1])).items():
+        parity = build.check(kind, content, contract, test, store, ANY).parity
+        row |= {
+            f"{kind}_agreement": round(parity.agreement, 4),
+            f"{kind}_max_difference": float(f"{parity.max_difference:.2g}"),
+            f"{kind}_megabytes": round(len(content) / 1e6, 2),
+        }
+    return row | {"seconds": round(time.monotonic() - started)}
+
+
+def main(params_file: str, split: str, contract_file: str, pixels: str, docs: str) -> None:
+    """Judge what is not yet in the table."""
+    torch.set_num_threads(distributed.threads(1))
+    data, csv = params.read_yaml(Path(params_file)), Path(docs) / "zoo_parity.csv"
+    contract = Contract.load(Path(contract_file)).model_copy(update={"input_size": SIZE})
+    table, store = manifest.read(Path(split)), PixelStore(Path(pixels))
+    rows = pd.read_csv(csv).to_dict("records") if csv.exists() else []
+    done = {row["name"] for row in rows}
+    for name in sorted(zoo.names(), key=lambda name: zoo.describe(name).macs or 0):
+        if name in done:
+            continue
+        rows.append(judge(name, data, table, contract, store))
+        print(rows[-1], flush=True)
+        pd.DataFrame(rows).to_csv(csv, index=False)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
