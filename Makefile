@@ -27,7 +27,7 @@ check: install ## lint, format, types, parameter files
 
 # The tests of pages come last and alone: they hold films and frames against the clock.
 test: check tools ## everything: checks, unit, property and end-to-end tests
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --ignore tests/app
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/app
 	pytest tests/app
 
 tools: ## what the browser and phone tests need, with apt-get where it is missing
