@@ -54,6 +54,7 @@ bench: repro ## the benchmarks that the README quotes (hours); each file in benc
 	python benchmarks/scale.py
 	python benchmarks/tables.py
 	python benchmarks/train.py data/raw
+	python benchmarks/train.py data/raw --enlarge --sizes 96
 	python benchmarks/recipes.py transfer params.yaml data/stats.csv $(PHOTOS)
 	python benchmarks/recipes.py scratch params.yaml data/stats.csv $(PHOTOS)
 	python benchmarks/leakage.py params.yaml data/filter.csv $(PHOTOS)
