@@ -62,4 +62,5 @@ bench: repro ## the benchmarks that the README quotes (hours); each file in benc
 	python benchmarks/stn.py
 	python benchmarks/dcn.py
 	python benchmarks/zoo_study.py params.yaml $(TABLES) docs
+	python benchmarks/parity.py params.yaml $(TABLES) docs
 	python benchmarks/app.py
