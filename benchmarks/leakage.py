@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from recipes import CPU, accuracy, contract_of
+from recipes import accuracy, contract_of
 from scipy import stats
+from torch import nn
 
 from handlens import assembly, augmenting, distributed, manifest, normalization, params, splitting
+from handlens.contract import Contract
 from handlens.pixels import PixelStore
 
 SEEDS = 5
@@ -58,9 +59,19 @@ def by_groups(rows: pd.DataFrame, groups: pd.Series, seed: int) -> pd.DataFrame:
     )
 
 
+def trained(
+    recipe: params.Recipe, table: pd.DataFrame, contract: Contract, store: PixelStore, seed: int
+) -> nn.Module:
+    """Train a network and give it in eval mode."""
+    with distributed.processes("cpu") as one:
+        trainer = assembly.trainer(recipe, table, contract, store, seed=seed, processes=one)
+        for _ in trainer.run():
+            pass
+        return trainer.best_network()
+
+
 def main(params_file: str, verdict_file: str, photos_file: str, pixels: str) -> None:
     """Run all seeds and print what each protocol reports and what is true."""
-    torch.set_num_threads(distributed.threads(1))
     data = params.read_yaml(Path(params_file))
     data |= {"models": ["article"], "export": {**data["export"], "models": []}}
     p = params.validate({**data, "recipes": {"article": RECIPE}}, "params.yaml")
@@ -80,11 +91,7 @@ def main(params_file: str, verdict_file: str, photos_file: str, pixels: str) -> 
         rows = with_sums(rows, photos)
         for name, table in (("article", by_article(rows, seed)), ("ours", by_groups(rows, groups, seed))):
             contract = contract_of(table, p)
-            one = distributed.Processes(0, 1, CPU)
-            trainer = assembly.trainer(p.recipe("article"), table, contract, store, seed=seed, processes=one)
-            for _ in trainer.run():
-                pass
-            network = trainer.best_network()
+            network = trained(p.recipe("article"), table, contract, store, seed)
             reported[name].append(accuracy(network, table, "test", contract, store))
             true[name].append(accuracy(network, unseen, "test", contract, store))
             print(

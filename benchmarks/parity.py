@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import nn
-from zoo_study import CPU, recipe_of
+from zoo_study import recipe_of
 
 from handlens import assembly, distributed, manifest, params, zoo
 from handlens.contract import Contract
@@ -43,10 +42,10 @@ def few(table: pd.DataFrame) -> pd.DataFrame:
 
 def trained(recipe: params.Recipe, table: pd.DataFrame, contract: Contract, store: PixelStore) -> nn.Module:
     """Train a network and give it in eval mode."""
-    one = distributed.Processes(0, 1, CPU)
-    trainer = assembly.trainer(recipe, few(table), contract, store, seed=0, processes=one)
-    for _ in trainer.run():
-        pass
+    with distributed.processes("cpu") as one:
+        trainer = assembly.trainer(recipe, few(table), contract, store, seed=0, processes=one)
+        for _ in trainer.run():
+            pass
     return trainer.best_network()
 
 
@@ -77,7 +76,6 @@ def judge(
 
 def main(params_file: str, split: str, contract_file: str, pixels: str, docs: str) -> None:
     """Judge what is not yet in the table."""
-    torch.set_num_threads(distributed.threads(1))
     data, csv = params.read_yaml(Path(params_file)), Path(docs) / "zoo_parity.csv"
     contract = Contract.load(Path(contract_file)).model_copy(update={"input_size": SIZE})
     table, store = manifest.read(Path(split)), PixelStore(Path(pixels))

@@ -92,14 +92,15 @@ def contract_of(table: pd.DataFrame, p: params.Params) -> Contract:
 
 def trained(fold: Fold, name: str, changes: dict[str, object], by_training_loss: bool = False) -> float:
     """Train a recipe and give the test accuracy of its best epoch, or that of the lowest training loss."""
-    one = distributed.Processes(0, 1, CPU)
-    recipe = fold.recipe(name, changes)
-    trainer = assembly.trainer(recipe, fold.table, fold.contract, fold.store, seed=fold.number, processes=one)
-    lowest = float("inf")
-    for event in trainer.run():
-        if isinstance(event, Epoch) and by_training_loss and event.train_loss < lowest:
-            lowest = event.train_loss
-            trainer.best = {key: value.clone() for key, value in trainer.network.state_dict().items()}
+    recipe, lowest = fold.recipe(name, changes), float("inf")
+    with distributed.processes("cpu") as one:
+        trainer = assembly.trainer(
+            recipe, fold.table, fold.contract, fold.store, seed=fold.number, processes=one
+        )
+        for event in trainer.run():
+            if isinstance(event, Epoch) and by_training_loss and event.train_loss < lowest:
+                lowest = event.train_loss
+                trainer.best = {key: value.clone() for key, value in trainer.network.state_dict().items()}
     network = trainer.best_network()
     return accuracy(network, fold.table, "test", fold.contract, fold.store)
 
@@ -150,7 +151,6 @@ def report(names: tuple[str, str], ours: list[float], theirs: list[float]) -> No
 
 def main(what: str, params_file: str, rows_file: str, photos_file: str, pixels: str) -> None:
     """Run all folds of one comparison."""
-    torch.set_num_threads(distributed.threads(1))
     data, rows = params.read_yaml(Path(params_file)), manifest.read(Path(rows_file))
     photos = manifest.read_photos(Path(photos_file), ["slot", "group"])
     groups = photos[photos["slot"] >= 0].set_index("slot")["group"].loc[rows["slot"]]

@@ -3,9 +3,9 @@
     python benchmarks/train.py RAW [--enlarge] [--sizes 96 224] [--models resnet18 ...] [--rounds 3]
 
 RAW is a folder of class folders, such as `handlens sample solar RAW` makes. Photos from packages are small;
-with `--enlarge` those who decode in every epoch read the copies of `data.py`, of 0.2 to 1.2 megapixels. The
-four take turns, round by round, so that other work on the machine meets them alike; each line gives medians
-over the rounds.
+with `--enlarge` those who decode in every epoch read the copies of `data.py`, of 0.2 to 1.2 megapixels. Each
+of the four has a process of its own, and they take turns, round by round, so that other work on the machine
+meets them alike; each line gives medians over the rounds.
 
 - ours: the project's default recipe, augmentation on, photos from the memory-mapped store;
 - limit: the same network, optimizer and batch, fed from one normalised tensor already in memory;
@@ -14,11 +14,13 @@ over the rounds.
 """
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cv2
@@ -40,11 +42,10 @@ from handlens.training import Step
 
 MODELS = ["resnet18", "mobilenet_v2", "shufflenet_v2", "squeezenet1_1"]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CPU = torch.device("cpu")
 Steps = Iterator[int]  # takes a step, gives its photos
 
 
-def read_store(raw: Path, size: int, folder: Path) -> tuple[pd.DataFrame, Contract, PixelStore]:
+def read_store(raw: Path, size: int, folder: Path) -> tuple[pd.DataFrame, Contract]:
     """Pack all photos as squares of `size`, every fourth for validation."""
     paths = sorted(path for path in raw.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
     photos = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
@@ -66,18 +67,23 @@ def read_store(raw: Path, size: int, folder: Path) -> tuple[pd.DataFrame, Contra
         std=STD,
         split_hash="",
     )
-    return table, contract, PixelStore(folder)
+    return table, contract
 
 
-def ours(recipe: params.Recipe, table: pd.DataFrame, contract: Contract, store: PixelStore) -> Steps:
+def ours(
+    recipe: params.Recipe,
+    table: pd.DataFrame,
+    contract: Contract,
+    store: PixelStore,
+    one: distributed.Processes,
+) -> Steps:
     """Train as the project does."""
-    one = distributed.Processes(0, 1, CPU)
     trainer = assembly.trainer(recipe, table, contract, store, seed=0, processes=one)
     yield 0
     yield from (event.photos for event in trainer.run() if isinstance(event, Step))
 
 
-def limit(recipe: params.Recipe, table: pd.DataFrame, contract: Contract, store: PixelStore) -> Steps:
+def limit(recipe: params.Recipe, contract: Contract) -> Steps:
     """Train on batches that lie ready in memory."""
     network = zoo.build(recipe.arch, len(contract.classes)).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
@@ -145,37 +151,62 @@ def reference(recipe: params.Recipe, raw: Path, size: int, classes: int) -> Step
     )
 
 
-def speed(steps: Steps, seconds: float) -> float:
-    """Take steps for about `seconds` and give photos per second; the first step does not count."""
+CONTENDERS = ("ours", "limit", "article", "torchvision")
+
+
+def contender(
+    name: str, model: str, size: int, raw: Path, data: tuple[pd.DataFrame, Contract, Path], turns: Connection
+) -> None:
+    """Train in this process, when it is its turn."""
+    table, contract, folder = data
+    recipe, classes = recipe_of(model), len(contract.classes)
+    if name in ("article", "torchvision"):
+        torch.set_num_threads(distributed.threads(1))
+        serve({"article": article, "torchvision": reference}[name](recipe, raw, size, classes), turns)
+        return
+    with distributed.processes("cpu") as one:
+        store = PixelStore(folder)
+        serve(
+            limit(recipe, contract) if name == "limit" else ours(recipe, table, contract, store, one), turns
+        )
+
+
+def serve(steps: Steps, turns: Connection) -> None:
+    """Take steps for as many seconds as `turns` tells and answer with photos per second, until it tells 0."""
     next(steps)
-    photos, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        photos += next(steps)
-    return photos / (time.perf_counter() - started)
+    while seconds := turns.recv():
+        next(steps)
+        photos, started = 0, time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            photos += next(steps)
+        turns.send(photos / (time.perf_counter() - started))
+
+
+def recipe_of(model: str) -> params.Recipe:
+    """Take the project's default recipe for a network."""
+    data = params.read_yaml(Path(__file__).parent.parent / "params.yaml")
+    data["recipes"][model] = {"arch": model, "epochs": 1000}
+    return params.validate(data, "params.yaml").recipe(model)
 
 
 def compare(model: str, size: int, raw: Path, folder: Path, rounds: int, seconds: float) -> None:
     """Print a line for one network at one size."""
-    data = params.read_yaml(Path(__file__).parent.parent / "params.yaml")
-    data["recipes"][model] = {"arch": model, "epochs": 1000}
-    recipe = params.validate(data, "params.yaml").recipe(model)
-    table, contract, store = read_store(raw, size, folder)
-    classes = len(contract.classes)
-    contenders = {
-        "ours": ours(recipe, table, contract, store),
-        "limit": limit(recipe, table, contract, store),
-        "article": article(recipe, raw, size, classes),
-        "torchvision": reference(recipe, raw, size, classes),
-    }
-    speeds: dict[str, list[float]] = {name: [] for name in contenders}
-    for steps in contenders.values():
-        next(steps)
+    data = (*read_store(raw, size, folder), folder)
+    start = multiprocessing.get_context("spawn")
+    turns = {}
+    for name in CONTENDERS:
+        turns[name], theirs = start.Pipe()
+        start.Process(target=contender, args=(name, model, size, raw, data, theirs), daemon=False).start()
+    speeds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(rounds):
-        for name, steps in contenders.items():
-            speeds[name].append(speed(steps, seconds))
+        for name in CONTENDERS:
+            turns[name].send(seconds)
+            speeds[name].append(turns[name].recv())
+    for name in CONTENDERS:
+        turns[name].send(0)
     ratios = {
         name: statistics.median(a / b for a, b in zip(speeds["ours"], speeds[name], strict=True))
-        for name in ("limit", "article", "torchvision")
+        for name in CONTENDERS[1:]
     }
     medians = "  ".join(f"{name} {statistics.median(values):6.1f}" for name, values in speeds.items())
     shares = "  ".join(f"ours/{name} {ratio:.2f}" for name, ratio in ratios.items())
@@ -192,7 +223,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     chosen = parser.parse_args()
-    torch.set_num_threads(distributed.threads(1))
     with tempfile.TemporaryDirectory() as folder:
         raw = enlarged(chosen.raw, Path(folder) / "enlarged") if chosen.enlarge else chosen.raw
         for size in chosen.sizes:

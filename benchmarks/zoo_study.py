@@ -70,9 +70,9 @@ def study(
 ) -> dict[str, Any]:
     """Train one network; gives its row of the table."""
     started = time.monotonic()
-    one = distributed.Processes(0, 1, CPU)
-    trainer = assembly.trainer(recipe, table, contract, store, seed=seed, processes=one)
-    epochs = [event for event in trainer.run() if isinstance(event, Epoch)]
+    with distributed.processes("cpu") as one:
+        trainer = assembly.trainer(recipe, table, contract, store, seed=seed, processes=one)
+        epochs = [event for event in trainer.run() if isinstance(event, Epoch)]
     network = trainer.best_network()
     counts = zoo.count(network, contract.input_size)
     right = answers_right(network, table, contract, store)
@@ -144,7 +144,6 @@ def place_label(axes: Any, text: str, at: tuple[float, float], taken: list[Bbox]
 
 def main(params_file: str, split: str, contract_file: str, pixels: str, docs: str, epochs: str = "3") -> None:
     """Train what is not yet in the table, then draw."""
-    torch.set_num_threads(distributed.threads(1))
     data, contract = params.read_yaml(Path(params_file)), Contract.load(Path(contract_file))
     table, store, csv = manifest.read(Path(split)), PixelStore(Path(pixels)), Path(docs) / "zoo_study.csv"
     found = pd.read_csv(csv).to_dict("records") if csv.exists() else []

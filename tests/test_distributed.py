@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import subprocess
 import sys
 from typing import Any
@@ -107,3 +108,21 @@ def test_cores_are_shared_by_the_processes_of_a_machine(monkeypatch: pytest.Monk
     monkeypatch.setenv("HANDLENS_THREADS", "many")
     with pytest.raises(UserError, match="'many', expected a whole number"):
         distributed.threads(1)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_a_step_gets_the_memory_of_the_last_one() -> None:
+    """40 MB, given up and taken again ten times: fresh pages would be faults, 10,000 each time."""
+    program = """
+import resource, torch
+from handlens import distributed
+with distributed.processes("cpu"):
+    for _ in range(20):
+        torch.ones(10_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(10_000_000)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert int(found.stdout) < 1000

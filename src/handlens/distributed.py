@@ -4,7 +4,9 @@ Without `torchrun` there is one process. Under it every process runs the same sc
 nccl GPUs, on one machine or several. Process 0 is the only one that writes.
 """
 
+import ctypes
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from handlens.errors import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     mine = choose_device(device, local)
     if mine.type == "cpu":
         torch.set_num_threads(threads(locals_))
+        keep_freed_memory()
     else:
         torch.cuda.set_device(mine)
     if world == 1:
@@ -100,6 +105,18 @@ def choose_device(name: str, local_rank: int) -> torch.device:
             f"--nproc_per_node={max(1, gpus)}, or set HANDLENS_DEVICE=cpu."
         )
     return torch.device("cuda", local_rank)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory that a training step frees for the next step, which needs as much again.
+
+    By default large blocks go back to the kernel, which hands them out again page by page, each filled with
+    zeros: a quarter of the time of MobileNet V2 at 96 px.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def threads(processes_here: int) -> int:
