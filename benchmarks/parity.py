@@ -2,10 +2,10 @@
 
     python benchmarks/parity.py params.yaml data/split.csv data/contract.json data/scan/pixels docs
 
-after `dvc repro split`. Networks see 64 px and learn for three epochs with the recipe of `zoo_study.py`; heavy
-ones, by their MACs at the paper's input, for two epochs from 160 photos only: they answer, but hardly know,
-and the closer two classes are, the less changes the answer. Every test photo is predicted by PyTorch and by
-onnxruntime. Writes docs/zoo_parity.csv after every network, going on from the rows that are there.
+after `dvc repro split`. Networks see 64 px and learn for three epochs with the recipe of `zoo_study.py`;
+heavy ones, by their MACs at the paper's input, for two epochs from 160 photos only: they answer, but hardly
+know, and the closer two classes are, the less changes the answer. Every test photo is predicted by PyTorch
+and by onnxruntime. Writes docs/zoo_parity.csv after every network, going on from the rows that are there.
 """
 
 import sys
