@@ -33,7 +33,8 @@ def check_raw(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(
             f"there are no photos: the folder {folder} does not exist. 'handlens import FOLDER' brings "
-            "yours, 'handlens sample' real photos to try."
+            "yours, 'handlens sample' real photos to try; a queued experiment finds them after 'dvc add "
+            f"{folder}' and a commit."
         )
     for parent, folders, names in os.walk(folder):
         for path in (Path(parent, name) for name in [*folders, *names]):
