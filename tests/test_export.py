@@ -236,6 +236,15 @@ def test_bias_correction_brings_the_file_nearer(tmp_path, monkeypatch):
     assert corrected.parity.mean_difference < without.parity.mean_difference
 
 
+def test_rounding_that_makes_up_for_itself_brings_the_file_nearer(tmp_path, monkeypatch):
+    made = judge(shapes.contents()["int8_weights"], tmp_path, kind="int8_weights")
+    monkeypatch.setattr(packing, "covariances", lambda model, layers, calibration: {})
+    graph = onnx.load_model_from_string(shapes.contents()["fp32"])
+    plain = packing.int8_weights(graph, shapes.squares()[:60])
+    without = judge(to_bytes(plain, shapes.metadata()), tmp_path, kind="int8_weights")
+    assert made.parity.mean_difference < without.parity.mean_difference
+
+
 def test_photos_are_chosen_class_by_class():
     rows = shapes.rows()
     chosen = in_turn(photos_of(rows, "test")["label"], 7)

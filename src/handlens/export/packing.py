@@ -7,6 +7,7 @@ every device and without a session option; DequantizeLinear, the usual node, is 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -15,8 +16,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from handlens.export.rounding import compensated, covariances
 from handlens.pixels import Pixels
 
+MOST = 127  # whole numbers of an int8 each side of 0
+MOST_FAN_IN = 4608  # weights per output channel (512 x 3 x 3) up to which their rounding makes up for itself
 LEAST_FAN_IN = 64  # weights per output channel below which a tensor is small and 8 bits hurt
 BATCH = 16
 
@@ -34,9 +38,16 @@ def int8_weights(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto
     """Store the weights as int8 with one scale per output channel: a quarter of the file.
 
     Depthwise and first convolutions, few weights that matter most, become float16. `calibration` are photos
-    (N, store, store, 3), see `pack`.
+    (N, store, store, 3): the others are rounded such that the outputs on them change least.
     """
-    return pack(model, calibration, lambda tensor: half if fan_in(tensor) < LEAST_FAN_IN else int8)
+    sizes = {tensor.name: fan_in(tensor) for tensor in model.graph.initializer}
+    layers = [node for node in weighted(model) if LEAST_FAN_IN <= sizes[node.input[1]] <= MOST_FAN_IN]
+    seen = covariances(model, layers, calibration)
+
+    def packing_of(tensor: Tensor) -> Packing:
+        return half if fan_in(tensor) < LEAST_FAN_IN else partial(int8, covariance=seen.get(tensor.name))
+
+    return pack(model, calibration, packing_of)
 
 
 def pack(
@@ -70,10 +81,15 @@ def half(model: onnx.ModelProto, tensor: Tensor) -> Array:
     return widened
 
 
-def int8(model: onnx.ModelProto, tensor: Tensor) -> Array:
-    """Keep a tensor as int8 and a scale per output channel; returns its rounded values."""
-    name = tensor.name
-    rounded, scale = quantise(numpy_helper.to_array(tensor))
+def int8(model: onnx.ModelProto, tensor: Tensor, *, covariance: NDArray[np.float64] | None = None) -> Array:
+    """Keep a tensor as int8 and a scale per output channel; returns its rounded values.
+
+    With the `covariance` of the layer's inputs the rounding makes up for itself.
+    """
+    name, exact = tensor.name, numpy_helper.to_array(tensor)
+    rounded, scale = quantise(exact)
+    if covariance is not None:
+        rounded = compensated(exact, scale, covariance, MOST)
     tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.int8"))
     model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
     scaled = onnx.helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name])
@@ -135,7 +151,7 @@ def channel_means(
     return {name: total / len(calibration) for name, total in sums.items()}
 
 
-def quantise(values: Array, most: int = 127) -> tuple[NDArray[np.int8], Array]:
+def quantise(values: Array, most: int = MOST) -> tuple[NDArray[np.int8], Array]:
     """Round weights (out, ...) to int8 with a scale (out, 1, ...) such that values ~ scale * int8.
 
     Symmetric, -most..most, zero point 0 (Krishnamoorthi 2018, arXiv:1806.08342, section 2.2). A channel of

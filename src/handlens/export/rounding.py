@@ -1,0 +1,112 @@
+"""Rounding of weights that makes up for itself: later weights take over what earlier ones lost.
+
+Frantar et al. 2022, GPTQ, arXiv:2210.17323. To the nearest step each weight is best alone; of a whole output
+the error is least when the weights not yet rounded move against it, as far as inputs go together.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from handlens.pixels import Pixels
+
+POSITIONS = 16  # of a layer's output that are looked at per photo
+BATCH = 16
+DAMPING = 0.01  # of the average variance, as in the paper
+BLOCK = 128  # columns after which the other columns learn of the errors
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+
+def covariances(
+    model: onnx.ModelProto, layers: Sequence[onnx.NodeProto], calibration: Pixels
+) -> dict[str, Doubles]:
+    """Give, by the name of each layer's weights, the covariance of its inputs: (groups, fan in, fan in).
+
+    `layers` are convolutions and linear layers with names of constants as second input; `calibration` is
+    uint8 (N, store, store, 3).
+    """
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    names = sorted({node.input[0] for node in layers})
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
+    sizes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    random = np.random.default_rng(0)
+    counts = dict.fromkeys((node.input[1] for node in layers), 0)
+    sums: dict[str, Doubles] = {}
+    products: dict[str, Doubles] = {}
+    for start in range(0, len(calibration), BATCH):
+        batch = calibration[start : start + BATCH]
+        found = dict(zip(names, session.run(names, {"pixels": batch}), strict=True))
+        for node in layers:
+            name = node.input[1]
+            inputs = inputs_of(node, found[node.input[0]], sizes[name], random)
+            counts[name] += inputs.shape[1]
+            sums[name] = sums.get(name, 0) + inputs.sum(axis=1, dtype=np.float64)
+            products[name] = products.get(name, 0) + (inputs.transpose(0, 2, 1) @ inputs).astype(np.float64)
+    for name, covariance in products.items():
+        mean = sums[name] / counts[name]
+        covariance /= counts[name]
+        covariance -= mean[:, :, None] * mean[:, None, :]
+    return products
+
+
+def inputs_of(
+    node: onnx.NodeProto, values: Floats, size: Sequence[int], random: np.random.Generator
+) -> Floats:
+    """Give what a layer multiplies with its weights (out, in / groups, ...): (groups, samples, fan in).
+
+    `values` (N, in) or (N, in, H, W) are its input; of a convolution's positions some are drawn.
+    """
+    if node.op_type == "Gemm":
+        return values[None]
+    settings = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+    top, left, bottom, right = settings.get("pads", [0] * 4)
+    down, across = settings.get("dilations", [1, 1])
+    step_down, step_across = settings.get("strides", [1, 1])
+    padded = np.pad(values, [(0, 0), (0, 0), (top, bottom), (left, right)])
+    reach = (down * (size[2] - 1) + 1, across * (size[3] - 1) + 1)
+    windows = sliding_window_view(padded, reach, axis=(2, 3))
+    windows = windows[:, :, ::step_down, ::step_across, ::down, ::across]
+    drawn = len(values) * min(POSITIONS, windows.shape[2] * windows.shape[3])
+    photo = np.arange(drawn) % len(values)
+    row, column = (random.integers(windows.shape[axis], size=drawn) for axis in (2, 3))
+    taken = windows[photo, :, row, column]  # (samples, in, height, width)
+    groups = settings.get("group", 1)
+    return taken.reshape(drawn, groups, -1).transpose(1, 0, 2)
+
+
+def compensated(weights: Floats, scale: Floats, covariance: Doubles, most: int) -> NDArray[np.int8]:
+    """Round weights (out, ...) to whole numbers of -most..most times `scale` (out, 1, ...).
+
+    `covariance` (groups, fan in, fan in) is that of the inputs; their mean is left to the bias.
+    """
+    groups, fan_in, _ = covariance.shape
+    rows = weights.reshape(groups, -1, fan_in).astype(np.float64)
+    steps = scale.reshape(groups, -1).astype(np.float64)
+    whole = [compensate(*group, most) for group in zip(rows, steps, covariance, strict=True)]
+    return np.stack(whole).reshape(weights.shape).astype(np.int8)
+
+
+def compensate(rows: Doubles, steps: Doubles, covariance: Doubles, most: int) -> Doubles:
+    """Round the weights (out, fan in) of one group, column by column."""
+    rows, whole = rows.copy(), np.empty_like(rows)
+    variance = covariance.diagonal().mean()
+    damped = covariance + np.eye(len(covariance)) * (DAMPING * variance if variance > 0 else 1.0)
+    passing = np.linalg.cholesky(np.linalg.inv(damped)).T  # row i: how the error of i is passed on
+    for start in range(0, rows.shape[1], BLOCK):
+        stop = min(start + BLOCK, rows.shape[1])
+        errors = np.empty((len(rows), stop - start))
+        for column in range(start, stop):
+            whole[:, column] = np.rint(rows[:, column] / steps).clip(-most, most)
+            error = (rows[:, column] - whole[:, column] * steps) / passing[column, column]
+            rows[:, column + 1 : stop] -= np.outer(error, passing[column, column + 1 : stop])
+            errors[:, column - start] = error
+        rows[:, stop:] -= errors @ passing[start:stop, stop:]
+    return whole
