@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from handlens.pixels import Pixels
 
@@ -99,7 +100,9 @@ def compensate(rows: Doubles, steps: Doubles, covariance: Doubles, most: int) ->
     rows, whole = rows.copy(), np.empty_like(rows)
     variance = covariance.diagonal().mean()
     damped = covariance + np.eye(len(covariance)) * (DAMPING * variance if variance > 0 else 1.0)
-    passing = np.linalg.cholesky(np.linalg.inv(damped)).T  # row i: how the error of i is passed on
+    # The upper Cholesky factor of the inverse, without the inverse; row i: how the error of i is passed on.
+    backward = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+    passing = solve_triangular(backward, np.eye(len(damped)), check_finite=False)
     for start in range(0, rows.shape[1], BLOCK):
         stop = min(start + BLOCK, rows.shape[1])
         errors = np.empty((len(rows), stop - start))
