@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import nn
 from zoo_study import recipe_of
@@ -27,6 +28,7 @@ from handlens.pixels import PixelStore
 from handlens.preprocessing import Classifier
 
 SIZE, EPOCHS, HEAVY_EPOCHS, HEAVY_PHOTOS = 64, 3, 2, 160
+CALIBRATION = 64
 KINDS = ("fp32", "fp16", "int8_weights")
 ANY = Limits(min_agreement=0.0, max_difference=1.0, max_accuracy_drop=1.0)
 
@@ -61,14 +63,15 @@ def judge(
     described = Metadata(
         contract=contract, model=name, arch=name, kind="", scores={}, weights="0" * 64, commit=""
     )
-    test = reference(classifier, contract.classes, table, store)
+    test, training = reference(classifier, contract.classes, table, store), photos_of(table, "train")
+    photos = store.take(training["slot"].to_numpy(np.int64)[in_turn(training["label"], CALIBRATION)])
     row: dict[str, Any] = {
         "name": name,
         "epochs": recipe.epochs,
         "test_accuracy": round(float((test.trained.argmax(1) == test.labels).mean()), 4),
         "answers": len(set(test.trained.argmax(1))),  # classes that it says at all
     }
-    for kind, content in build.make(classifier, described, KINDS, store.take(test.slots[:1])).items():
+    for kind, content in build.make(classifier, described, KINDS, photos).items():
         parity = build.check(kind, content, contract, test, store, ANY).parity
         row |= {
             f"{kind}_agreement": round(parity.agreement, 4),

@@ -44,10 +44,47 @@ def test_independent_inputs_give_the_nearest_steps() -> None:
     np.testing.assert_array_equal(rounding.compensated(weights, scale, np.eye(24)[None], 127), nearest)
 
 
-def test_inputs_that_never_change_do_no_harm() -> None:
+def test_inputs_that_never_change_or_are_no_numbers_do_no_harm() -> None:
     weights = random_layer(0)[0]
     nearest, scale = packing.quantise(weights)
-    np.testing.assert_array_equal(rounding.compensated(weights, scale, np.zeros((1, 24, 24)), 127), nearest)
+    for covariance in (np.zeros((1, 24, 24)), np.full((1, 24, 24), np.nan)):
+        np.testing.assert_array_equal(rounding.compensated(weights, scale, covariance, 127), nearest)
+
+
+def test_a_covariance_that_lost_its_last_digits_is_borne() -> None:
+    weights, _, covariance = random_layer(0)
+    values, vectors = np.linalg.eigh(covariance)
+    values[:, 0] = -0.05 * values.mean()
+    broken = vectors * values[:, None] @ vectors.transpose(0, 2, 1)
+    scale = packing.quantise(weights)[1]
+    assert np.abs(rounding.compensated(weights, scale, broken, 127)).max() <= 127
+
+
+def test_covariances_keep_their_digits_far_from_zero() -> None:
+    """Inputs of 1,000 to 1,000.03: float32 knows their squares to 0.06."""
+    layer = onnx.helper.make_node("Conv", ["x", "w"], ["y"])
+    nodes = [
+        onnx.helper.make_node("Cast", ["pixels"], ["f"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Transpose", ["f"], ["t"], perm=[0, 3, 1, 2]),
+        onnx.helper.make_node("Mul", ["t", "small"], ["m"]),
+        onnx.helper.make_node("Add", ["m", "large"], ["x"]),
+        layer,
+    ]
+    constants = {"small": 1e-4, "large": 1000.0, "w": np.ones((2, 3, 1, 1))}
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.UINT8, [None, 8, 8, 3])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [
+            onnx.numpy_helper.from_array(np.asarray(value, np.float32), name)
+            for name, value in constants.items()
+        ],
+    )
+    model = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 20)])
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    (found,) = rounding.covariances(model, [layer], pixels)["w"]
+    assert found.diagonal() == pytest.approx(np.full(3, (1e-4 * 73.9) ** 2), rel=0.1)
 
 
 def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from handlens.pixels import Pixels
 
 POSITIONS = 16  # of a layer's output that are looked at per photo
 BATCH = 16
-DAMPING = 0.01  # of the average variance, as in the paper
+DAMPING = (0.01, 0.1, 1.0)  # shares of the average variance; the first is the paper's
 BLOCK = 128  # columns after which the other columns learn of the errors
 
 Floats = NDArray[np.float32]
@@ -40,6 +40,7 @@ def covariances(
     sizes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     random = np.random.default_rng(0)
     counts = dict.fromkeys((node.input[1] for node in layers), 0)
+    centres: dict[str, Floats] = {}  # near the mean, so that products keep their digits
     sums: dict[str, Doubles] = {}
     products: dict[str, Doubles] = {}
     for start in range(0, len(calibration), BATCH):
@@ -48,6 +49,7 @@ def covariances(
         for node in layers:
             name = node.input[1]
             inputs = inputs_of(node, found[node.input[0]], sizes[name], random)
+            inputs = inputs - centres.setdefault(name, inputs.mean(axis=1, keepdims=True))
             counts[name] += inputs.shape[1]
             sums[name] = sums.get(name, 0) + inputs.sum(axis=1, dtype=np.float64)
             products[name] = products.get(name, 0) + (inputs.transpose(0, 2, 1) @ inputs).astype(np.float64)
@@ -98,11 +100,7 @@ def compensated(weights: Floats, scale: Floats, covariance: Doubles, most: int) 
 def compensate(rows: Doubles, steps: Doubles, covariance: Doubles, most: int) -> Doubles:
     """Round the weights (out, fan in) of one group, column by column."""
     rows, whole = rows.copy(), np.empty_like(rows)
-    variance = covariance.diagonal().mean()
-    damped = covariance + np.eye(len(covariance)) * (DAMPING * variance if variance > 0 else 1.0)
-    # The upper Cholesky factor of the inverse, without the inverse; row i: how the error of i is passed on.
-    backward = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
-    passing = solve_triangular(backward, np.eye(len(damped)), check_finite=False)
+    passing = passing_on(covariance)
     for start in range(0, rows.shape[1], BLOCK):
         stop = min(start + BLOCK, rows.shape[1])
         errors = np.empty((len(rows), stop - start))
@@ -113,3 +111,23 @@ def compensate(rows: Doubles, steps: Doubles, covariance: Doubles, most: int) ->
             errors[:, column - start] = error
         rows[:, stop:] -= errors @ passing[start:stop, stop:]
     return whole
+
+
+def passing_on(covariance: Doubles) -> Doubles:
+    """Give the upper Cholesky factor of the inverse, whose row i tells how the error of input i is passed on.
+
+    Inputs that depend on each other, or never change, get as much noise as it takes; where inputs are not
+    numbers, nothing is passed on.
+    """
+    unit, variance = np.eye(len(covariance)), covariance.diagonal().mean() or 1.0
+    if not np.isfinite(covariance).all():
+        return unit
+    for share in DAMPING:
+        damped = covariance + share * variance * unit
+        try:
+            backward = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]  # damped = backward @ backward.T
+        except np.linalg.LinAlgError:
+            continue
+        factor: Doubles = solve_triangular(backward, unit, check_finite=False)
+        return factor
+    return unit
