@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri
 
 from handlens.pixels import Pixels
 
@@ -128,6 +128,6 @@ def passing_on(covariance: Doubles) -> Doubles:
             backward = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]  # damped = backward @ backward.T
         except np.linalg.LinAlgError:
             continue
-        factor: Doubles = solve_triangular(backward, unit, check_finite=False)
-        return factor
+        inverse: Doubles = dtrtri(backward)[0]
+        return inverse
     return unit
