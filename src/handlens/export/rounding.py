@@ -51,8 +51,11 @@ def covariances(
             inputs = inputs_of(node, found[node.input[0]], sizes[name], random)
             inputs = inputs - centres.setdefault(name, inputs.mean(axis=1, keepdims=True))
             counts[name] += inputs.shape[1]
-            sums[name] = sums.get(name, 0) + inputs.sum(axis=1, dtype=np.float64)
-            products[name] = products.get(name, 0) + (inputs.transpose(0, 2, 1) @ inputs).astype(np.float64)
+            if name not in products:
+                groups, _, fan_in = inputs.shape
+                sums[name], products[name] = np.zeros((groups, fan_in)), np.zeros((groups, fan_in, fan_in))
+            sums[name] += inputs.sum(axis=1)
+            products[name] += inputs.transpose(0, 2, 1) @ inputs
     for name, covariance in products.items():
         mean = sums[name] / counts[name]
         covariance /= counts[name]
@@ -123,7 +126,8 @@ def passing_on(covariance: Doubles) -> Doubles:
     if not np.isfinite(covariance).all():
         return unit
     for share in DAMPING:
-        damped = covariance + share * variance * unit
+        damped = covariance.copy()
+        damped.flat[:: len(unit) + 1] += share * variance
         try:
             backward = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]  # damped = backward @ backward.T
         except np.linalg.LinAlgError:
