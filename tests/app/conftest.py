@@ -6,11 +6,20 @@ import phone
 import pytest
 from playwright.sync_api import sync_playwright
 
+from handlens.app import packages
+
 
 @pytest.fixture(scope="package")
 def play():
     with sync_playwright() as playwright:
         yield playwright
+
+
+@pytest.fixture(scope="package")
+def axe():
+    """The script that looks for what keeps people from using a page."""
+    packages.install(phone.ROOT / "web")
+    return (phone.ROOT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="package")

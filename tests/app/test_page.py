@@ -340,9 +340,8 @@ def test_55_classes_of_40_letters_fit_the_screen(with_camera, wide, viewport):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessible(with_camera, site, food, scheme):
+def test_accessible(with_camera, site, food, axe, scheme):
     """axe finds nothing: names of controls, contrast, landmarks, order of headings."""
-    axe = (phone.ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     with opened(with_camera, site, color_scheme=scheme, reduced_motion="reduce") as page:
         page.wait_verified()
         page.page.evaluate(axe)

@@ -16,7 +16,6 @@ from project import CLASSES, TINY, Project, make_project, solar_photos
 from handlens.report import charts, thumbs
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).parents[2]
 SECTIONS = ["photos", "models", "scores", "robustness", "mistakes", "labels", "phone", "gate", "card"]
 
 
@@ -99,8 +98,7 @@ def test_everything_fits_and_every_picture_is_there(shown, viewport, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(shown, scheme):
-    axe = (ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+def test_axe_finds_nothing(shown, axe, scheme):
     opened = shown(PHONE, scheme)
     opened.evaluate(axe)
     opened.locator("details").evaluate_all("(all) => all.forEach((each) => { each.open = true; })")
