@@ -13,17 +13,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from torch import nn
+from leakage import trained
 from zoo_study import recipe_of
 
-from handlens import assembly, distributed, manifest, params, zoo
+from handlens import manifest, params, zoo
 from handlens.contract import Contract
 from handlens.export import build
 from handlens.export.metadata import Metadata
 from handlens.export.parity import Limits
-from handlens.export.reference import in_turn, photos_of, reference
+from handlens.export.reference import in_turn, photos_of, reference, training_pixels
 from handlens.pixels import PixelStore
 from handlens.preprocessing import Classifier
 
@@ -42,15 +41,6 @@ def few(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def trained(recipe: params.Recipe, table: pd.DataFrame, contract: Contract, store: PixelStore) -> nn.Module:
-    """Train a network and give it in eval mode."""
-    with distributed.processes("cpu") as one:
-        trainer = assembly.trainer(recipe, table, contract, store, seed=0, processes=one)
-        for _ in trainer.run():
-            pass
-    return trainer.best_network()
-
-
 def judge(
     name: str, data: dict[str, Any], table: pd.DataFrame, contract: Contract, store: PixelStore
 ) -> dict[str, Any]:
@@ -58,13 +48,13 @@ def judge(
     started = time.monotonic()
     heavy = zoo.describe(name).weight == "heavy"
     recipe = recipe_of(name, data, HEAVY_EPOCHS if heavy else EPOCHS)
-    network = trained(recipe, few(table) if heavy else table, contract, store)
+    network = trained(recipe, few(table) if heavy else table, contract, store, seed=0)
     classifier = Classifier(network, contract).eval()
     described = Metadata(
         contract=contract, model=name, arch=name, kind="", scores={}, weights="0" * 64, commit=""
     )
-    test, training = reference(classifier, contract.classes, table, store), photos_of(table, "train")
-    photos = store.take(training["slot"].to_numpy(np.int64)[in_turn(training["label"], CALIBRATION)])
+    test = reference(classifier, contract.classes, table, store)
+    photos = training_pixels(table, store, CALIBRATION)
     row: dict[str, Any] = {
         "name": name,
         "epochs": recipe.epochs,

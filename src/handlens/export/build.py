@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pandas as pd
 from torch import nn
@@ -32,7 +31,15 @@ from handlens.export.onnx import convert, to_bytes
 from handlens.export.packing import fp16, int8_weights
 from handlens.export.parity import Limits, Parity, Probabilities
 from handlens.export.quantization import int8
-from handlens.export.reference import Reference, eager, in_turn, one_thread, photos_of, predict, reference
+from handlens.export.reference import (
+    Reference,
+    eager,
+    in_turn,
+    one_thread,
+    predict,
+    reference,
+    training_pixels,
+)
 from handlens.figures import Guess
 from handlens.pixels import Pixels, PixelStore
 from handlens.preprocessing import Classifier
@@ -206,9 +213,7 @@ def export(
     int8 misses its limits on the validation photos, `fine_tune` gives a network that bears it better.
     """
     classes = metadata.contract.classes
-    training = photos_of(rows, "train")
-    chosen = training["slot"].to_numpy(np.int64)[in_turn(training["label"], calibration)]
-    pixels = store.take(chosen)
+    pixels = training_pixels(rows, store, calibration)
     made = make(classifier, metadata, limits, pixels)
     if fine_tune is not None and any(kind in COMPUTED_IN_8_BITS for kind in made):
         val = reference(classifier, classes, rows, store, "val")

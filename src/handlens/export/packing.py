@@ -12,17 +12,16 @@ from typing import TypeAlias
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from handlens.export.activations import activations
 from handlens.export.rounding import compensated, covariances
 from handlens.pixels import Pixels
 
 MOST = 127  # whole numbers of an int8 each side of 0
 MOST_FAN_IN = 4608  # weights per output channel (512 x 3 x 3) up to which their rounding makes up for itself
 LEAST_FAN_IN = 64  # weights per output channel below which a tensor is small and 8 bits hurt
-BATCH = 16
 
 Array = NDArray[np.float32]
 Tensor: TypeAlias = onnx.TensorProto
@@ -138,14 +137,9 @@ def channel_means(
     model: onnx.ModelProto, names: set[str], calibration: Pixels
 ) -> dict[str, NDArray[np.float64]]:
     """Average the tensors `names` (N, channels, ...) per channel over the calibration photos."""
-    probe = copy_of(model)
-    wanted = sorted(names)
-    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
-    sums = dict.fromkeys(wanted, np.zeros(1))
-    for start in range(0, len(calibration), BATCH):
-        batch = calibration[start : start + BATCH]
-        for name, values in zip(wanted, session.run(wanted, {"pixels": batch}), strict=True):
+    sums = dict.fromkeys(names, np.zeros(1))
+    for found in activations(model, names, calibration):
+        for name, values in found.items():
             per_photo = values.mean(axis=tuple(range(2, values.ndim)), dtype=np.float64)
             sums[name] = sums[name] + per_photo.sum(axis=0)
     return {name: total / len(calibration) for name, total in sums.items()}

@@ -43,6 +43,12 @@ def in_turn(labels: pd.Series, count: int) -> NDArray[np.int64]:
     return np.sort(order[:count])
 
 
+def training_pixels(rows: pd.DataFrame, store: PixelStore, count: int) -> Pixels:
+    """Take up to `count` training photos, the classes in turn: (count, store, store, 3)."""
+    photos = photos_of(rows, "train")
+    return store.take(photos["slot"].to_numpy(np.int64)[in_turn(photos["label"], count)])
+
+
 def predict(
     model: Callable[[Pixels], Probabilities], store: PixelStore, slots: NDArray[np.int64]
 ) -> Probabilities:

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dtrtri
 
+from handlens.export.activations import activations
 from handlens.pixels import Pixels
 
 POSITIONS = 16  # of a layer's output that are looked at per photo
-BATCH = 16
 DAMPING = (0.01, 0.1, 1.0)  # shares of the average variance; the first is the paper's
 BLOCK = 128  # columns after which the other columns learn of the errors
 
@@ -32,20 +31,13 @@ def covariances(
     `layers` are convolutions and linear layers with names of constants as second input; `calibration` is
     uint8 (N, store, store, 3).
     """
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    names = sorted({node.input[0] for node in layers})
-    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
     sizes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     random = np.random.default_rng(0)
     counts = dict.fromkeys((node.input[1] for node in layers), 0)
     centres: dict[str, Floats] = {}  # near the mean, so that products keep their digits
     sums: dict[str, Doubles] = {}
     products: dict[str, Doubles] = {}
-    for start in range(0, len(calibration), BATCH):
-        batch = calibration[start : start + BATCH]
-        found = dict(zip(names, session.run(names, {"pixels": batch}), strict=True))
+    for found in activations(model, {node.input[0] for node in layers}, calibration):
         for node in layers:
             name = node.input[1]
             inputs = inputs_of(node, found[node.input[0]], sizes[name], random)
