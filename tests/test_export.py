@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import shapes
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import numpy_helper
 from PIL import Image
 from ruamel.yaml import YAML
@@ -210,10 +212,25 @@ def test_foreign_files_are_refused(tmp_path):
 def test_rounding_to_int8_keeps_within_half_a_step():
     weights = np.random.default_rng(0).normal(size=(5, 8, 3, 3)).astype(np.float32)
     weights[2] = 0
-    rounded, scale = packing.quantise(weights)
+    rounded, scale = packing.quantise(weights, 127)
     assert rounded.dtype == np.int8
     assert np.abs(rounded).max() == 127
     assert (np.abs(rounded * scale - weights) <= scale / 2 * 1.0001).all()
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=12), st.floats(0, 1))
+@settings(max_examples=30, deadline=None)
+def test_the_smallest_layers_are_as_many_as_the_share_holds(sizes, share):
+    nodes = [onnx.helper.make_node("Gemm", ["x", f"w{i}"], [f"y{i}"], transB=1) for i in range(len(sizes))]
+    weights = [numpy_helper.from_array(np.ones((1, n), np.float32), f"w{i}") for i, n in enumerate(sizes)]
+    graph = onnx.helper.make_graph(nodes, "layers", [], [], weights)
+    chosen = [int(name[1:]) for name in packing.smallest(onnx.helper.make_model(graph), share)]
+    others = [i for i in range(len(sizes)) if i not in chosen]
+    held = sum(sizes[i] for i in chosen)
+    assert held <= share * sum(sizes)
+    for i in others:
+        assert held + sizes[i] > share * sum(sizes)
+        assert all((sizes[j], j) < (sizes[i], i) for j in chosen)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -227,22 +244,25 @@ def test_the_bias_correction_is_the_mean_of_what_the_error_adds(groups):
     np.testing.assert_allclose(packing.shift(layer.weight.detach().numpy(), mean), added, atol=1e-5)
 
 
-def test_bias_correction_brings_the_file_nearer(tmp_path, monkeypatch):
-    corrected = judge(shapes.contents()["int8_weights"], tmp_path, kind="int8_weights")
-    monkeypatch.setattr(packing, "shift", lambda error, mean: np.zeros(len(error), np.float32))
+@pytest.mark.parametrize(
+    ("part", "without"),
+    [
+        ("shift", lambda error, mean: np.zeros(len(error), np.float32)),
+        ("covariances", lambda model, layers, calibration: {}),
+        ("smallest", lambda model, share: set()),
+    ],
+)
+def test_each_care_taken_brings_coarse_weights_nearer(part, without, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "MOST", 7)
     graph = onnx.load_model_from_string(shapes.contents()["fp32"])
-    plain = packing.int8_weights(graph, shapes.squares()[:60])
-    without = judge(to_bytes(plain, shapes.metadata()), tmp_path, kind="int8_weights")
-    assert corrected.parity.mean_difference < without.parity.mean_difference
 
+    def difference():
+        packed = to_bytes(packing.int8_weights(graph, shapes.squares()[:60]), shapes.metadata())
+        return judge(packed, tmp_path, kind="int8_weights").parity.mean_difference
 
-def test_rounding_that_makes_up_for_itself_brings_the_file_nearer(tmp_path, monkeypatch):
-    made = judge(shapes.contents()["int8_weights"], tmp_path, kind="int8_weights")
-    monkeypatch.setattr(packing, "covariances", lambda model, layers, calibration: {})
-    graph = onnx.load_model_from_string(shapes.contents()["fp32"])
-    plain = packing.int8_weights(graph, shapes.squares()[:60])
-    without = judge(to_bytes(plain, shapes.metadata()), tmp_path, kind="int8_weights")
-    assert made.parity.mean_difference < without.parity.mean_difference
+    with_all = difference()
+    monkeypatch.setattr(packing, part, without)
+    assert with_all < difference()
 
 
 def test_photos_are_chosen_class_by_class():

@@ -40,13 +40,13 @@ def test_outputs_change_less_than_by_the_nearest_steps(seed: int, groups: int, m
 
 def test_independent_inputs_give_the_nearest_steps() -> None:
     weights = random_layer(0)[0]
-    nearest, scale = packing.quantise(weights)
+    nearest, scale = packing.quantise(weights, 127)
     np.testing.assert_array_equal(rounding.compensated(weights, scale, np.eye(24)[None], 127), nearest)
 
 
 def test_inputs_that_never_change_or_are_no_numbers_do_no_harm() -> None:
     weights = random_layer(0)[0]
-    nearest, scale = packing.quantise(weights)
+    nearest, scale = packing.quantise(weights, 127)
     for covariance in (np.zeros((1, 24, 24)), np.full((1, 24, 24), np.nan)):
         np.testing.assert_array_equal(rounding.compensated(weights, scale, covariance, 127), nearest)
 
@@ -56,7 +56,7 @@ def test_a_covariance_that_lost_its_last_digits_is_borne() -> None:
     values, vectors = np.linalg.eigh(covariance)
     values[:, 0] = -0.05 * values.mean()
     broken = vectors * values[:, None] @ vectors.transpose(0, 2, 1)
-    scale = packing.quantise(weights)[1]
+    scale = packing.quantise(weights, 127)[1]
     assert np.abs(rounding.compensated(weights, scale, broken, 127)).max() <= 127
 
 
@@ -89,7 +89,7 @@ def test_covariances_keep_their_digits_far_from_zero() -> None:
 
 def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     weights, _, covariance = random_layer(3)
-    scale = packing.quantise(weights)[1]
+    scale = packing.quantise(weights, 127)[1]
     whole = rounding.compensated(weights, scale, covariance, 127)
     monkeypatch.setattr(rounding, "BLOCK", 5)
     np.testing.assert_array_equal(rounding.compensated(weights, scale, covariance, 127), whole)

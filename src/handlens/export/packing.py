@@ -21,7 +21,7 @@ from handlens.pixels import Pixels
 
 MOST = 127  # whole numbers of an int8 each side of 0
 MOST_FAN_IN = 4608  # weights per output channel (512 x 3 x 3) up to which their rounding makes up for itself
-LEAST_FAN_IN = 64  # weights per output channel below which a tensor is small and 8 bits hurt
+SMALLEST = 0.1  # share of the weights, those of the smallest layers, that int8_weights keeps in 16 bits
 
 Array = NDArray[np.float32]
 Tensor: TypeAlias = onnx.TensorProto
@@ -34,17 +34,20 @@ def fp16(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
 
 
 def int8_weights(model: onnx.ModelProto, calibration: Pixels) -> onnx.ModelProto:
-    """Store the weights as int8 with one scale per output channel: a quarter of the file.
+    """Store the weights as int8 with one scale per output channel: little more than a quarter of the file.
 
-    Depthwise and first convolutions, few weights that matter most, become float16. `calibration` are photos
+    The smallest layers, such as first and depthwise convolutions, become float16. `calibration` are photos
     (N, store, store, 3): the others are rounded such that the outputs on them change least.
     """
+    small = smallest(model, SMALLEST)
     sizes = {tensor.name: fan_in(tensor) for tensor in model.graph.initializer}
-    layers = [node for node in weighted(model) if LEAST_FAN_IN <= sizes[node.input[1]] <= MOST_FAN_IN]
+    layers = [
+        node for node in weighted(model) if node.input[1] not in small and sizes[node.input[1]] <= MOST_FAN_IN
+    ]
     seen = covariances(model, layers, calibration)
 
     def packing_of(tensor: Tensor) -> Packing:
-        return half if fan_in(tensor) < LEAST_FAN_IN else partial(int8, covariance=seen.get(tensor.name))
+        return half if tensor.name in small else partial(int8, covariance=seen.get(tensor.name))
 
     return pack(model, calibration, packing_of)
 
@@ -86,7 +89,7 @@ def int8(model: onnx.ModelProto, tensor: Tensor, *, covariance: NDArray[np.float
     With the `covariance` of the layer's inputs the rounding makes up for itself.
     """
     name, exact = tensor.name, numpy_helper.to_array(tensor)
-    rounded, scale = quantise(exact)
+    rounded, scale = quantise(exact, MOST)
     if covariance is not None:
         rounded = compensated(exact, scale, covariance, MOST)
     tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.int8"))
@@ -105,6 +108,15 @@ def seven_bits(model: onnx.ModelProto, tensor: Tensor) -> Array:
 def fan_in(tensor: Tensor) -> int:
     """Count the weights of one output channel."""
     return int(np.prod(tensor.dims[1:]))
+
+
+def smallest(model: onnx.ModelProto, share: float) -> set[str]:
+    """Name the smallest tensors of weights, of equal ones the first, that hold at most `share` of all."""
+    names = dict.fromkeys(node.input[1] for node in weighted(model))
+    sizes = {name: int(np.prod(initializer(model, name).dims)) for name in names}
+    ordered = sorted(sizes, key=sizes.__getitem__)
+    held = np.cumsum([sizes[name] for name in ordered])
+    return {name for name, total in zip(ordered, held, strict=True) if total <= share * held[-1]}
 
 
 def weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -145,7 +157,7 @@ def channel_means(
     return {name: total / len(calibration) for name, total in sums.items()}
 
 
-def quantise(values: Array, most: int = MOST) -> tuple[NDArray[np.int8], Array]:
+def quantise(values: Array, most: int) -> tuple[NDArray[np.int8], Array]:
     """Round weights (out, ...) to int8 with a scale (out, 1, ...) such that values ~ scale * int8.
 
     Symmetric, -most..most, zero point 0 (Krishnamoorthi 2018, arXiv:1806.08342, section 2.2). A channel of
