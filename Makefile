@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install check test tools test-fast repro app bench
+.PHONY: help install check test tools test-fast formats repro app bench
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -27,14 +27,24 @@ check: install ## lint, format, types, parameter files
 
 # The tests of pages come last and alone: they hold films and frames against the clock.
 test: check tools ## everything: checks, unit, property and end-to-end tests
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/app
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/app --ignore tests/formats
 	pytest tests/app
 
 tools: ## what the browser and phone tests need, with apt-get where it is missing
 	@bash tests/install-tools.sh
 
 test-fast: install ## the tests that take seconds
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile -m "not e2e"
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile -m "not e2e" --ignore tests/formats
+
+formats: formats-litert formats-executorch ## the tests of the phone formats behind extras (1.4 GB more)
+
+# Each extra lies in an environment of its own on top of .venv: LiteRT needs older versions of what is there.
+SITE := import site; print(site.getsitepackages()[0])
+formats-%: install
+	$(PYTHON) -m venv $(VENV)/$*
+	$(BIN)/python -c '$(SITE)' > "$$($(VENV)/$*/bin/python -c '$(SITE)')/base.pth"
+	$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	OMP_NUM_THREADS=1 $(VENV)/$*/bin/python -m pytest tests/formats -k $*
 
 repro: install ## sample photos if data/raw is empty, then the whole pipeline and the leaderboard
 	@handlens sample --if-empty
