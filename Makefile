@@ -27,14 +27,14 @@ check: install ## lint, format, types, parameter files
 
 # The tests of pages come last and alone: they hold films and frames against the clock.
 test: check tools ## everything: checks, unit, property and end-to-end tests
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/app --ignore tests/formats
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/app
 	pytest tests/app
 
 tools: ## what the browser and phone tests need, with apt-get where it is missing
 	@bash tests/install-tools.sh
 
 test-fast: install ## the tests that take seconds
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile -m "not e2e" --ignore tests/formats
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile -m "not e2e"
 
 formats: formats-litert formats-executorch ## the tests of the phone formats behind extras (1.4 GB more)
 
