@@ -20,8 +20,8 @@ def nothing_installed(monkeypatch):
 
 
 def test_every_kind_has_a_name_a_maker_limits_and_a_tolerance():
-    kinds = {*build.KINDS, *build.OTHER_KINDS}
-    assert kinds == {*KINDS, *shapes.LIMITS} == set(golden.TOLERANCE)
+    assert set(build.KINDS) == {*KINDS, *shapes.LIMITS} == set(golden.TOLERANCE)
+    assert {formats.format_of(kind) for kind in build.KINDS} == set(build.CONVERT) == set(build.SEAL)
     assert formats.file_name("int8_weights") == "int8_weights.onnx"
     assert formats.file_name("litert_fp16") == "litert_fp16.tflite"
     assert formats.file_name("executorch_int8") == "executorch_int8.pte"
@@ -41,7 +41,7 @@ def test_a_missing_extra_is_said_before_anything_runs(kind, tmp_path, nothing_in
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_extra_is_said_when_a_file_is_made(kind, nothing_installed):
     with pytest.raises(UserError, match="needs the extra"):
-        build.OTHER_KINDS[kind](shapes.classifier(), shapes.training_squares())
+        build.make(shapes.classifier(), shapes.metadata(), [kind], shapes.training_squares())
 
 
 @pytest.mark.parametrize("extra", MAGIC)

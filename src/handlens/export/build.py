@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import onnx
 import pandas as pd
 from torch import nn
 
@@ -48,18 +48,28 @@ BATCH = 64
 ROUNDS, WARMUP = 40, 10
 COMPUTED_IN_8_BITS = ("int8", "executorch_int8")
 
-KINDS: dict[str, Callable[[onnx.ModelProto, Pixels], onnx.ModelProto]] = {  # of ONNX, from its float32 graph
-    "fp32": lambda model, calibration: model,
+Graph = Any  # of a format: an ONNX model, the bytes of a .tflite file, a PyTorch module
+
+CONVERT: dict[str, Callable[[Classifier, int], Graph]] = {  # from a classifier and the side of its squares
+    "onnx": convert,
+    "litert": litert.convert,
+    "executorch": executorch.convert,
+}
+KINDS: dict[str, Callable[[Graph, Pixels], Graph]] = {  # from the float32 graph of the kind's format
+    "fp32": lambda graph, calibration: graph,
     "fp16": fp16,
     "int8_weights": int8_weights,
     "int8": int8,
-}
-OTHER_KINDS: dict[str, Callable[[Classifier, Pixels], bytes]] = {
-    "litert_fp32": litert.fp32,
+    "litert_fp32": lambda graph, calibration: graph,
     "litert_fp16": litert.fp16,
     "litert_int8_weights": litert.int8_weights,
     "executorch_fp32": executorch.fp32,
     "executorch_int8": executorch.int8,
+}
+SEAL: dict[str, Callable[[Graph, Metadata], bytes]] = {
+    "onnx": to_bytes,
+    "litert": trailer.attach,
+    "executorch": trailer.attach,
 }
 
 
@@ -102,18 +112,17 @@ def describe(card: Card, weights: Path) -> Metadata:
 def make(
     classifier: Classifier, metadata: Metadata, kinds: Iterable[str], calibration: Pixels
 ) -> dict[str, bytes]:
-    """Make the file of each kind; those of ONNX come from one conversion.
+    """Make the file of each kind; those of one format come from one conversion.
 
     Raises `UserError` when the extra of a kind is missing.
     """
-    graph = convert(classifier, metadata.contract.store_size)
+    graphs: dict[str, Graph] = {}
     made = {}
     for kind in kinds:
-        described = replace(metadata, kind=kind)
-        if kind in KINDS:
-            made[kind] = to_bytes(KINDS[kind](graph, calibration), described)
-        else:
-            made[kind] = trailer.attach(OTHER_KINDS[kind](classifier, calibration), described)
+        name = formats.format_of(kind)
+        if name not in graphs:
+            graphs[name] = CONVERT[name](classifier, metadata.contract.store_size)
+        made[kind] = SEAL[name](KINDS[kind](graphs[name], calibration), replace(metadata, kind=kind))
     return made
 
 

@@ -30,23 +30,27 @@ class Planes(nn.Module):
         return probabilities
 
 
-def fp32(classifier: Classifier, calibration: Pixels) -> bytes:
-    """Convert a classifier in eval mode; of `calibration` (N, store, store, 3) the first square is traced."""
+def convert(classifier: Classifier, store_size: int) -> Planes:
+    """Prepare a classifier in eval mode for either kind, which begins with quantisation or none."""
     formats.require("executorch", "a .pte file")
-    return lowered(Planes(classifier).eval(), torch.from_numpy(calibration[:1]))
+    return Planes(classifier).eval()
 
 
-def int8(classifier: Classifier, calibration: Pixels) -> bytes:
-    """Convert with weights per output channel and activations in 8 bits, by their range on `calibration`."""
-    formats.require("executorch", "a .pte file")
+def fp32(network: Planes, calibration: Pixels) -> bytes:
+    """Compute in float32; of `calibration` (N, store, store, 3) the first square is traced."""
+    return lowered(network, torch.from_numpy(calibration[:1]))
+
+
+def int8(network: Planes, calibration: Pixels) -> bytes:
+    """Compute with weights per output channel and activations in 8 bits, by their range on `calibration`."""
     from executorch.backends.xnnpack.quantizer import xnnpack_quantizer
     from torchao.quantization.pt2e import quantize_pt2e
 
     squares = torch.from_numpy(calibration)
-    network = torch.export.export(Planes(classifier).eval(), (squares[:1],)).module()
+    traced = torch.export.export(network, (squares[:1],)).module()
     quantizer = xnnpack_quantizer.XNNPACKQuantizer()
     quantizer.set_global(xnnpack_quantizer.get_symmetric_quantization_config(is_per_channel=True))
-    prepared = quantize_pt2e.prepare_pt2e(network, quantizer)
+    prepared = quantize_pt2e.prepare_pt2e(traced, quantizer)
     with torch.no_grad():
         for number in range(len(squares)):
             prepared(squares[number : number + 1])

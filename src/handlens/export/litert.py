@@ -16,24 +16,24 @@ from handlens.pixels import Pixels
 from handlens.preprocessing import Classifier
 
 
-def fp32(classifier: Classifier, calibration: Pixels) -> bytes:
-    """Convert a classifier in eval mode; of `calibration` (N, store, store, 3) the first square is traced."""
+def convert(classifier: Classifier, store_size: int) -> bytes:
+    """Convert a classifier in eval mode, in float32."""
     formats.require("litert", "a .tflite file")
     import litert_torch
     import torch
 
-    edge = litert_torch.convert(classifier.eval(), (torch.from_numpy(calibration[:1]),))
-    return bytes(edge.model_content())
+    square = torch.zeros((1, store_size, store_size, 3), dtype=torch.uint8)
+    return bytes(litert_torch.convert(classifier.eval(), (square,)).model_content())
 
 
-def fp16(classifier: Classifier, calibration: Pixels) -> bytes:
-    """Convert with the weights stored in 16 bits and arithmetic in float32."""
-    return with_small_weights(fp32(classifier, calibration), 16, "float_casting")
+def fp16(content: bytes, calibration: Pixels) -> bytes:
+    """Store the weights of a float32 file in 16 bits; arithmetic stays float32, `calibration` is not used."""
+    return with_small_weights(content, 16, "float_casting")
 
 
-def int8_weights(classifier: Classifier, calibration: Pixels) -> bytes:
-    """Convert with the weights stored in 8 bits, a scale per output channel, and arithmetic in float32."""
-    return with_small_weights(fp32(classifier, calibration), 8, "min_max_uniform_quantize")
+def int8_weights(content: bytes, calibration: Pixels) -> bytes:
+    """Store the weights in 8 bits with a scale per output channel, otherwise as `fp16` does."""
+    return with_small_weights(content, 8, "min_max_uniform_quantize")
 
 
 def with_small_weights(content: bytes, bits: int, algorithm: str) -> bytes:
